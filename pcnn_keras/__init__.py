@@ -1,0 +1,34 @@
+"""Pixel Constrained CNNs in Keras: likelihoods and completions of partly hidden images.
+
+Names load what they need when they are first used, so `import pcnn_keras` is quick and imports
+neither Keras nor TensorFlow.
+"""
+
+import importlib
+
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+
+_HOME = {
+    "build_model": "model",
+    "load": "model",
+    "inpaint": "sampling",
+    "log_likelihood": "likelihood",
+    "pixel_probabilities": "likelihood",
+    "random_blob_masks": "masks",
+    "parse_mask": "masks",
+    "load_images": "data",
+    "train": "training",
+}
+
+__all__ = ["Config", "InputError", *_HOME]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return sorted(__all__)

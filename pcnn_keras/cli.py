@@ -1,0 +1,52 @@
+"""What the command-line programs share: flags that fail in one line, and exit codes.
+
+0: done. 2: a mistake of the user's, said in one line on stderr. 1: anything else.
+"""
+
+import argparse
+import os
+import sys
+
+from pcnn_keras.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage block."""
+
+    def __init__(self, description):
+        super().__init__(description=description, allow_abbrev=False)
+
+    def error(self, message):
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def number(kind, least=None, most=None):
+    """An argparse type: an int or float within bounds."""
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        too_low = value is None or value != value or (least is not None and value < least)
+        if too_low or (most is not None and value > most) or value in (float("inf"), -float("inf")):
+            what = "a whole number" if kind is int else "a number"
+            bounds = "" if least is None else f" from {least} up" if most is None else f" from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected {what}{bounds}, received {text!r}")
+        return value
+
+    return parse
+
+
+def run(main):
+    """Calls `main()` and turns its outcome into an exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up log helps no user
+    try:
+        sys.exit(main())
+    except InputError as error:
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,104 @@
+"""Image files to bytes: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pcnn_keras.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+def list_images(folder):
+    """The image files of a folder (not of folders below it), by name.
+
+    Raises:
+        InputError: if there is no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder.")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
+    return paths
+
+
+def read_image(path, channels=None):
+    """Reads one file; the first frame if there are several, over white if it is transparent.
+
+    Args:
+        path: any format that Pillow reads, up to 8 bits a channel, or 16-bit grey.
+        channels: 1 or 3, or None for what the file holds.
+
+    Raises:
+        InputError: if the file is missing, damaged, or too large to be a picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                return np.asarray(_plain(image, channels)).reshape(image.height, image.width, -1)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not an image that can be read.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} has too many pixels.") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}.") from error
+
+
+def _plain(image, channels):
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
+        values = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        grey = False
+    else:
+        grey = image.mode in ("1", "L")
+    if channels is None:
+        channels = 1 if grey else 3
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def convert(image, channels):
+    """Grey to colour or back: uint8 `(h, w, c)` to `(h, w, channels)`."""
+    if image.shape[-1] == channels:
+        return image
+    mode = "L" if channels == 1 else "RGB"
+    return np.asarray(_picture(image).convert(mode)).reshape(*image.shape[:2], channels)
+
+
+def resize(image, height, width, crop=None):
+    """Centre crop, then a filtered resize.
+
+    Args:
+        image: uint8 `(h, w, channels)`.
+        height, width: of the result.
+        crop: side of the centre square to keep, or None: the largest part of the result's shape.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+    """
+    h, w = image.shape[:2]
+    if crop:
+        keep_h = keep_w = min(crop, h, w)
+    else:
+        keep_h, keep_w = min(h, max(1, w * height // width)), min(w, max(1, h * width // height))
+    top, left = (h - keep_h) // 2, (w - keep_w) // 2
+    image = image[top : top + keep_h, left : left + keep_w]
+    if image.shape[:2] == (height, width):
+        return image
+    resized = _picture(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(height, width, -1)
+
+
+def _picture(image):
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

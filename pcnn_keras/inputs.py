@@ -1,0 +1,49 @@
+"""Checks what callers hand over, and turns it into what the network reads."""
+
+import numpy as np
+
+from pcnn_keras.errors import InputError
+from pcnn_keras.pixels import scale
+
+
+def check_images(config, images, masks):
+    """Images and masks of a model's size as int32 arrays.
+
+    Args:
+        config: the model's `Config`.
+        images: whole numbers 0 … num_levels - 1, `(batch, height, width, channels)`.
+        masks: 0 and 1, `(batch, height, width, 1)`, 1 = visible.
+
+    Raises:
+        InputError: naming the shape or the values that were expected.
+    """
+    size = (config.height, config.width)
+    images = _whole_numbers("images", images, (*size, config.channels), config.num_levels - 1)
+    masks = _whole_numbers("masks", masks, (*size, 1), 1)
+    if len(images) != len(masks):
+        raise InputError(f"As many masks as images are needed. Received: {len(images)} images, {len(masks)} masks.")
+    return images, masks
+
+
+def _whole_numbers(name, values, shape, highest):
+    try:
+        values = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"`{name}` is not an array of numbers.") from error
+    if values.ndim != 4 or values.shape[1:] != shape:
+        raise InputError(f"`{name}` must be of shape (batch, {', '.join(map(str, shape))}). "
+                         f"Received: {values.shape}.")
+    if values.dtype.kind not in "buif":
+        raise InputError(f"`{name}` must hold numbers. Received: {values.dtype}.")
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int32)
+    if not (whole == values).all() or whole.size and (whole.min() < 0 or whole.max() > highest):
+        raise InputError(f"`{name}` must hold whole numbers from 0 to {highest}.")
+    return whole
+
+
+def network_inputs(images, masks, num_levels):
+    """The dict that the model takes, from checked arrays: see `PixelConstrainedCNN`."""
+    image = scale(images.astype(np.float32), num_levels)
+    return {"image": image,
+            "conditioning": np.concatenate([image * masks, masks], axis=-1).astype(np.float32)}

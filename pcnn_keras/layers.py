@@ -1,0 +1,255 @@
+"""Masked convolutions, the gated block and the residual block. `keras.ops` alone.
+
+A PixelCNN orders the pixels in raster order, and red, green, blue within a pixel, and makes each
+output depend only on what comes before it. The order lives in one place, `kernel_mask`: which
+taps of which kernel may carry information from which group of channels to which other.
+
+With two stacks (van den Oord et al. 2016, arXiv:1606.05328, figure 2) nothing is left in a blind
+spot: the vertical stack sees every row above, the horizontal stack the pixels to the left in its
+own row, and 1 x 1 convolutions carry the former into the latter.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+SMALL = keras.initializers.VarianceScaling(0.01, "fan_in", "uniform")
+"""Initial weights of what is added to something: logits and residual branches start near zero."""
+
+
+def channel_groups(num_channels, num_groups):
+    """Which group each channel is in: `num_groups` runs of near equal length, in order.
+
+    Returns:
+        int array, `(num_channels,)`. 32 channels in 3 groups are 11, 11 and 10.
+    """
+    return np.arange(num_channels) * num_groups // num_channels
+
+
+def kernel_mask(kernel_size, in_channels, filters, stack, restricted=False, groups=1, gated=False):
+    """The one maker of kernel masks.
+
+    Args:
+        kernel_size: `(rows, columns)`, both odd; one row for the horizontal stack.
+        in_channels, filters: the kernel's last two sides.
+        stack: "vertical" (rows above; its own row too unless restricted), "horizontal" (pixels to
+            the left, and what it may see of its own pixel) or "plain" (both at once: all that
+            comes before in raster order).
+        restricted: True ("type A") where the input is the image itself: group g of a pixel then
+            sees groups before g of the same pixel, otherwise ("type B") also g.
+        groups: number of channel groups, 1 for grey and 3 for red, green, blue.
+        gated: True if the filters are two halves (tanh and sigmoid) that each hold all groups.
+
+    Returns:
+        float32 `(rows, columns, in_channels, filters)` of 0 and 1.
+
+    Raises:
+        ValueError: for a stack that there is not, or a kernel that does not suit it.
+    """
+    rows, columns = kernel_size
+    if stack not in ("vertical", "horizontal", "plain"):
+        raise ValueError(f"`stack` must be 'vertical', 'horizontal' or 'plain'. Received: {stack!r}.")
+    if rows % 2 == 0 or columns % 2 == 0 or (stack == "horizontal" and rows != 1):
+        raise ValueError(
+            "`kernel_size` must be odd, and of one row in a horizontal stack. "
+            f"Received: kernel_size={kernel_size}, stack={stack!r}."
+        )
+    if gated and filters % 2:
+        raise ValueError(f"A gated convolution needs an even number of filters. Received: {filters}.")
+    row, column = rows // 2, columns // 2
+    mask = np.zeros((rows, columns, in_channels, filters), np.float32)
+    mask[:row] = 1
+    if stack == "vertical":
+        mask[row] = not restricted
+        return mask
+    mask[row, :column] = 1
+    sender = channel_groups(in_channels, groups)[:, None]
+    receiver = channel_groups(filters // 2, groups) if gated else channel_groups(filters, groups)
+    receiver = np.tile(receiver, 2) if gated else receiver
+    mask[row, column] = sender < receiver if restricted else sender <= receiver
+    return mask
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class MaskedConv2D(keras.layers.Conv2D):
+    """A convolution with a constant kernel mask, of the input's height and width.
+
+    The taps that the mask sets to zero for every channel are cut off: the weights are those of
+    the smallest box that holds all others, and the input is padded to match. What the mask sets
+    to zero inside the box (channel groups) is multiplied away. Initial weights are scaled, output
+    by output, to the number of inputs that the output really sees.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: odd int or pair, before cropping.
+        stack, restricted, groups, gated: see `kernel_mask` (`groups` is its channel groups, and
+            has nothing to do with grouped convolutions).
+        **kwargs: see `keras.layers.Conv2D`; strides, dilation and padding are fixed.
+
+    Input shape: `(batch, height, width, in_channels)`.
+    Output shape: `(batch, height, width, filters)`.
+
+    Example:
+        >>> layer = MaskedConv2D(64, 5, stack="vertical")
+        >>> layer(keras.ops.ones((1, 28, 28, 32))).shape, layer.kernel.shape
+        ((1, 28, 28, 64), (3, 5, 32, 64))
+    """
+
+    def __init__(self, filters, kernel_size, *, stack="plain", restricted=False, channel_groups=1,
+                 gated=False, kernel_initializer="lecun_uniform", **kwargs):
+        super().__init__(filters, kernel_size, padding="same", data_format="channels_last",
+                         kernel_initializer=kernel_initializer, **kwargs)
+        self.stack = stack
+        self.restricted = restricted
+        self.channel_groups = channel_groups
+        self.gated = gated
+        self._mask_for(1)  # an unfit argument is an error here, not in `build`
+
+    def _mask_for(self, in_channels):
+        return kernel_mask(self.kernel_size, in_channels, self.filters, self.stack, self.restricted,
+                           self.channel_groups, self.gated)
+
+    def build(self, input_shape):
+        mask = self._mask_for(input_shape[-1])
+        rows, columns = np.nonzero(mask.any(axis=(2, 3)))
+        if not len(rows):
+            raise ValueError(f"The mask leaves `{self.name}` nothing to see.")
+        box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+        # How far the cropped kernel reaches beyond the output's own position: above and below, left
+        # and right. Below zero where it does not even reach that position (restricted stacks).
+        self._reach = [(size // 2 - side.start, side.stop - 1 - size // 2)
+                       for size, side in zip(self.kernel_size, box)]
+        self.kernel_mask = mask[box]
+        seen = np.maximum(self.kernel_mask.sum(axis=(0, 1, 2)), 1)
+        gain = self.kernel_mask * np.sqrt(self.kernel_mask[..., 0].size / seen).astype(np.float32)
+
+        full_size, initializer = self.kernel_size, self.kernel_initializer
+        self.kernel_size = self.kernel_mask.shape[:2]
+        self.kernel_initializer = lambda shape, dtype: initializer(shape, dtype=dtype) * gain
+        super().build(input_shape)
+        self.kernel_size, self.kernel_initializer = full_size, initializer
+
+    def convolution_op(self, inputs, kernel):
+        before, after = zip(*self._reach)
+        for axis, reach in enumerate(after):
+            if reach < 0:
+                inputs = inputs[(slice(None),) * (axis + 1) + (slice(None, reach),)]
+        inputs = ops.pad(inputs, [(0, 0), *zip(before, np.maximum(after, 0)), (0, 0)])
+        if not self.kernel_mask.all():
+            kernel = kernel * ops.convert_to_tensor(self.kernel_mask, kernel.dtype)
+        return ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
+
+    def get_config(self):
+        config = super().get_config()
+        for fixed in ("padding", "data_format", "strides", "dilation_rate", "groups"):
+            config.pop(fixed)
+        return {**config, "stack": self.stack, "restricted": self.restricted,
+                "channel_groups": self.channel_groups, "gated": self.gated}
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class GatedBlock(keras.layers.Layer):
+    """One layer of both stacks of a Gated PixelCNN (arXiv:1606.05328, figure 2).
+
+    With `v`, `h` the two stacks and `split` into a tanh and a sigmoid half:
+
+        a = vertical(v);  b = horizontal(h) + link(a)
+        v' = tanh(a1) * sigmoid(a2);  h' = h + out(tanh(b1) * sigmoid(b2))
+
+    Args:
+        filters: width of both stacks.
+        kernel_size: odd int, at least 3.
+        restricted: True for the first block, whose input is the image: no residual there.
+        channel_groups: 1 for grey, 3 for red, green, blue.
+
+    Input: pair `(v, h)`, each `(batch, height, width, in_channels)`.
+    Output: pair `(v', h')`, each `(batch, height, width, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.restricted = restricted
+        self.channel_groups = channel_groups
+        shared = {"restricted": restricted, "dtype": self.dtype_policy}
+        self.vertical = MaskedConv2D(2 * filters, kernel_size, stack="vertical", name="vertical", **shared)
+        self.horizontal = MaskedConv2D(
+            2 * filters, (1, kernel_size), stack="horizontal", channel_groups=channel_groups,
+            gated=True, name="horizontal", **shared)
+        # The vertical stack sees only rows above, so its channels may go to every group.
+        self.link = keras.layers.Conv2D(
+            2 * filters, 1, use_bias=False, kernel_initializer="lecun_uniform", name="link",
+            data_format="channels_last", dtype=self.dtype_policy)
+        self.out = MaskedConv2D(
+            filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
+            kernel_initializer="lecun_uniform" if restricted else SMALL)
+
+    def build(self, input_shape):
+        vertical, horizontal = input_shape
+        wide = (*vertical[:-1], 2 * self.filters)
+        self.vertical.build(vertical)
+        self.horizontal.build(horizontal)
+        self.link.build(wide)
+        self.out.build((*vertical[:-1], self.filters))
+
+    def call(self, inputs):
+        v, h = inputs
+        a = self.vertical(v)
+        update = self.out(gate(self.horizontal(h) + self.link(a)))
+        return gate(a), update if self.restricted else h + update
+
+    def compute_output_shape(self, input_shape):
+        return tuple((*shape[:-1], self.filters) for shape in input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
+                "restricted": self.restricted, "channel_groups": self.channel_groups}
+
+
+def gate(x):
+    """`tanh` of the first half of the channels times `sigmoid` of the second."""
+    a, b = ops.split(x, 2, axis=-1)
+    return ops.tanh(a) * ops.sigmoid(b)
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class ResidualBlock(keras.layers.Layer):
+    """`x + reduce(relu(mix(relu(enter(relu(x))))))`: 1 x 1, k x k, 1 x 1, activation first.
+
+    The paper leaves the inside open; docs/experiments.md has what was tried. No normalisation by
+    batch statistics: it would tie the images of a batch together.
+
+    Args:
+        filters: width, which must be the input's.
+        kernel_size: odd int.
+
+    Input and output shape: `(batch, height, width, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        shared = {"padding": "same", "data_format": "channels_last", "dtype": self.dtype_policy}
+        self.convolutions = [
+            keras.layers.Conv2D(filters, 1, kernel_initializer="he_uniform", name="enter", **shared),
+            keras.layers.Conv2D(filters, kernel_size, kernel_initializer="he_uniform", name="mix", **shared),
+            keras.layers.Conv2D(filters, 1, kernel_initializer=SMALL, name="leave", **shared),
+        ]
+
+    def build(self, input_shape):
+        for convolution in self.convolutions:
+            convolution.build(input_shape)
+
+    def call(self, inputs):
+        x = inputs
+        for convolution in self.convolutions:
+            x = convolution(ops.relu(x))
+        return inputs + x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}

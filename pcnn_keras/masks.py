@@ -1,0 +1,212 @@
+"""Masks: 1 = visible, 0 = hidden. Random blobs (Algorithm 1) and the fixed masks of `--mask`.
+
+Algorithm 1 grows a blob from a random pixel. It keeps a list of positions; in each iteration every
+entry of the list makes each of its eight neighbours visible with probability one half, and the
+neighbours so chosen, each as often as it was chosen, are the next list. What would fall outside
+the image is not there.
+
+Only how often a position is listed matters, not who listed it. So the list is a grid of counts,
+and as every entry decides on its own, a cell's next count is one draw from Binomial(n, 1/2), n
+being the sum of its eight neighbours' counts. Blobs do not influence each other either: all of an
+image's blobs share one grid, a blob of few iterations starting late.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcnn_keras.errors import InputError
+from pcnn_keras.images import read_image
+
+WORD = 31
+"""Binomial(n, 1/2) is the number of ones among n random bits; one random word gives up to 31."""
+
+
+def random_blob_masks(batch, height, width, max_num_blobs=4, iter_min=2, iter_max=7, seed=0):
+    """Random blob masks by Algorithm 1 (section 4.3), on whichever device this is placed.
+
+    The number of blobs is uniform on 1 … `max_num_blobs`, a blob's iterations on `iter_min` …
+    `iter_max` (both ends included), its first pixel on the whole image.
+
+    Args:
+        batch: number of masks, at least 1.
+        height, width: at least 1.
+        max_num_blobs: at least 1.
+        iter_min, iter_max: 0 <= iter_min <= iter_max.
+        seed: integer from 0 to 2^63 - 1, or a `(2,)` int64 tensor such as (seed, step).
+
+    Returns:
+        int32 tensor `(batch, height, width, 1)`, 1 = visible.
+
+    Raises:
+        InputError: if a number is out of range.
+    """
+    import tensorflow as tf
+
+    for name, value, least in (("batch", batch, 1), ("height", height, 1), ("width", width, 1),
+                               ("max_num_blobs", max_num_blobs, 1), ("iter_min", iter_min, 0),
+                               ("iter_max", iter_max, iter_min)):
+        if value < least:
+            raise InputError(f"`{name}` must be at least {least}. Received: {value}.")
+    if isinstance(seed, (int, np.integer)):
+        if not 0 <= seed < 2**63:
+            raise InputError(f"`seed` must be from 0 to 2^63 - 1. Received: {seed}.")
+        seed = tf.constant([seed, 0], tf.int64)
+    number, iterations, place, coins = tf.unstack(tf.random.split(seed, 4))
+
+    def uniform(shape, low, high, seed):
+        return tf.random.stateless_uniform(shape, seed, low, high + 1, tf.int32)
+
+    # Grids are (height, width, batch) throughout: neighbours are then whole vectors apart.
+    blobs = (max_num_blobs, batch)
+    exists = tf.range(max_num_blobs)[:, None] < uniform((1, batch), 1, max_num_blobs, number)
+    start = iter_max - uniform(blobs, iter_min, iter_max, iterations)
+    at = tf.stack([start, uniform(blobs, 0, height * width - 1, place),
+                   tf.broadcast_to(tf.range(batch), blobs)], axis=-1)
+    starting = tf.reshape(
+        tf.scatter_nd(at, tf.cast(exists, tf.float32), (iter_max + 1, height * width, batch)),
+        (iter_max + 1, height, width, batch))
+    words = tf.random.stateless_uniform((iter_max, height, width, batch), coins, None, None, tf.uint32)
+    words = tf.bitcast(tf.bitwise.right_shift(words, tf.constant(1, tf.uint32)), tf.int32)
+
+    counts = visible = starting[0]
+    for i in range(iter_max):
+        counts = _binomial_half(_sum_of_neighbours(counts), words[i]) + starting[i + 1]
+        visible += counts
+    return tf.transpose(tf.cast(visible > 0, tf.int32), (2, 0, 1))[..., None]
+
+
+def _sum_of_neighbours(counts):
+    """Over the eight neighbours inside the image: two products with a banded matrix."""
+    import tensorflow as tf
+
+    def band(size):
+        return tf.constant(np.abs(np.subtract.outer(range(size), range(size))) <= 1, tf.float32)
+
+    height, width, batch = counts.shape
+    rows = tf.reshape(tf.matmul(band(width), counts), (height, -1))
+    return tf.reshape(tf.matmul(band(height), rows), (height, width, batch)) - counts
+
+
+def _binomial_half(n, words):
+    """One draw of Binomial(n, 1/2) a cell. n: whole float32 numbers; words: 31 random bits, int32.
+
+    Exact up to 31. What n has beyond that adds its mean: the cell is not empty, which is all that
+    a mask shows, and its neighbours see a count of the right size. The bound keeps a run of many
+    iterations from overflowing.
+    """
+    import tensorflow as tf
+
+    unused = tf.nn.relu(WORD - n)
+    ones = tf.raw_ops.PopulationCount(x=tf.bitwise.right_shift(words, tf.cast(unused, tf.int32)))
+    excess = tf.minimum(n + unused - WORD, 1e6)
+    return tf.cast(ones, tf.float32) + tf.floor(excess / 2)
+
+
+PARAMETERS = {
+    "bottom": "ROWS", "top": "ROWS", "left": "COLUMNS", "right": "COLUMNS", "center": "SIDE",
+    "edge": "PIXELS", "rect": "ROW,COLUMN,HEIGHT,WIDTH", "hole": "ROW,COLUMN,HEIGHT,WIDTH",
+    "random": "SHARE", "blobs": "MAX_NUM,ITER_MIN,ITER_MAX", "all": "", "none": "",
+}
+"""The kinds of `--mask` and the numbers that each takes after a colon."""
+
+
+def parse_mask(spec, height, width):
+    """Checks a `--mask` specification and returns how to draw it.
+
+    Args:
+        spec: `bottom:7`, `top:14`, `left:14`, `right:14` (rows or columns that stay visible),
+            `center:10` (a visible square), `edge:4` (a visible frame), `rect:R,C,H,W` (a visible
+            rectangle with its top left at row R, column C), `hole:R,C,H,W` (its complement),
+            `random:0.15` (that share of the pixels), `blobs` or `blobs:MAX_NUM,ITER_MIN,ITER_MAX`
+            (Algorithm 1), `all`, `none`, or an image file (white = visible; one of another size
+            but the same shape is brought to size by its nearest pixels).
+        height, width: of the images.
+
+    Returns:
+        A function of a seed (an int) that gives an int32 array `(height, width, 1)`, 1 = visible.
+        Only `random` and `blobs` depend on the seed.
+
+    Raises:
+        InputError: if the specification is not one of these, or goes beyond the image.
+    """
+    kind, _, text = spec.partition(":")
+    if kind not in PARAMETERS:
+        if not Path(spec).is_file():
+            raise InputError(f"Mask {spec!r} is neither a file nor one of: {_usage()}.")
+        mask = _mask_from_file(spec, height, width)
+        return lambda seed: mask
+    if kind == "blobs" and not text:
+        text = "4,2,7"
+    numbers = _numbers(spec, text, PARAMETERS[kind], float if kind == "random" else int)
+    if kind == "random":
+        if not 0 <= numbers[0] <= 1:
+            raise InputError(f"Mask {spec!r}: the share must be from 0 to 1.")
+        return lambda seed: _random_pixels(height, width, numbers[0], seed)
+    if kind == "blobs":
+        if not (numbers[0] >= 1 and 0 <= numbers[1] <= numbers[2]):
+            raise InputError(f"Mask {spec!r}: expected MAX_NUM >= 1 and 0 <= ITER_MIN <= ITER_MAX.")
+        return lambda seed: random_blob_masks(1, height, width, *numbers, seed=seed)[0].numpy()
+    mask = _fixed_mask(kind, numbers, height, width)
+    if mask is None:
+        raise InputError(f"Mask {spec!r} goes beyond the image of {width} x {height} pixels.")
+    return lambda seed: mask
+
+
+def _usage():
+    return ", ".join(kind + (":" + names if names else "") for kind, names in PARAMETERS.items())
+
+
+def _numbers(spec, text, names, kind):
+    count = len(names.split(",")) if names else 0
+    try:
+        numbers = tuple(kind(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        numbers = None
+    if numbers is None or len(numbers) != count:
+        raise InputError(f"Mask {spec!r}: expected {names or 'nothing'} after the name. "
+                         f"Received: {text!r}.")
+    return numbers
+
+
+def _fixed_mask(kind, numbers, height, width):
+    """The mask, or None if it goes beyond the image."""
+    mask = np.zeros((height, width, 1), np.int32)
+    if kind in ("rect", "hole"):
+        row, column, rows, columns = numbers
+    elif kind in ("all", "none"):
+        row, column, rows, columns = 0, 0, height, width
+    elif kind in ("top", "bottom"):
+        rows, columns, column = numbers[0], width, 0
+        row = 0 if kind == "top" else height - rows
+    elif kind in ("left", "right"):
+        rows, columns, row = height, numbers[0], 0
+        column = 0 if kind == "left" else width - columns
+    elif kind == "center":
+        rows = columns = numbers[0]
+        row, column = (height - rows) // 2, (width - columns) // 2
+    else:  # the frame is what the rectangle inside it leaves
+        row = column = numbers[0]
+        rows, columns = max(height - 2 * row, 0), max(width - 2 * column, 0)
+        if 2 * row > min(height, width) + 1:
+            return None
+    if min(row, column, rows, columns) < 0 or max(row + rows - height, column + columns - width) > 0:
+        return None
+    mask[row : row + rows, column : column + columns] = 1
+    return 1 - mask if kind in ("hole", "edge", "none") else mask
+
+
+def _random_pixels(height, width, share, seed):
+    mask = np.zeros(height * width, np.int32)
+    mask[: round(share * mask.size)] = 1
+    return np.random.default_rng(seed).permutation(mask).reshape(height, width, 1)
+
+
+def _mask_from_file(path, height, width):
+    mask = read_image(path, channels=1)
+    if mask.shape[0] * width != mask.shape[1] * height:
+        raise InputError(f"Mask {path}: expected an image of {width} x {height} pixels, or of that shape. "
+                         f"Received: {mask.shape[1]} x {mask.shape[0]}.")
+    rows = np.arange(height) * mask.shape[0] // height
+    columns = np.arange(width) * mask.shape[1] // width
+    return (mask[rows][:, columns] >= 128).astype(np.int32)

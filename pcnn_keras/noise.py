@@ -1,0 +1,47 @@
+"""The noise of a completion: a function of seed, completion, pixel, channel and level alone.
+
+Drawing a level is the Gumbel-max trick: argmax over levels of logits / temperature + g, where g
+holds one Gumbel variate a level. Each completion has its own stream of SplitMix64 (Steele, Lea &
+Flood, OOPSLA 2014), started from a hash of seed and completion number, and position n of the
+stream belongs to one (pixel, channel, level). So nothing depends on how many completions are asked
+for, on their place in a batch, or on the version of a library's generator.
+"""
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def gumbel(seeds, completions, shape):
+    """Gumbel noise.
+
+    Args:
+        seeds: int64 tensor `(n,)`, the seed of each row, at least 0.
+        completions: int64 tensor `(n,)`, the completion number of each row.
+        shape: `(height, width, channels, num_levels)`.
+
+    Returns:
+        float32 tensor `(n, *shape)`.
+    """
+    import tensorflow as tf
+
+    def unsigned(x):
+        return tf.cast(x, tf.uint64)
+
+    golden = tf.constant(GOLDEN, tf.uint64)
+    streams = _mix(_mix(unsigned(seeds)) + golden * unsigned(completions))
+    size = 1
+    for side in shape:
+        size *= side
+    bits = _mix(streams[:, None] + golden * unsigned(tf.range(1, size + 1, dtype=tf.int64)))
+    # 23 bits and a half: never 0 nor 1, and exact in float32.
+    high = tf.cast(tf.bitwise.right_shift(bits, tf.constant(41, tf.uint64)), tf.float32)
+    uniform = (high + 0.5) * 2.0**-23
+    return tf.reshape(-tf.math.log(-tf.math.log(uniform)), (-1, *shape))
+
+
+def _mix(x):
+    import tensorflow as tf
+
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint64)))
+        x = x * tf.constant(factor, tf.uint64)
+    return x

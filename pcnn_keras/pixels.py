@@ -1,0 +1,29 @@
+"""Where value ranges change, and nowhere else: bytes, levels, and the network's [0, 1]."""
+
+import numpy as np
+
+
+def quantize(images, num_levels):
+    """Bytes to levels by equal bins; with two levels, above half is 1.
+
+    Args:
+        images: uint8, any shape, 0 … 255.
+        num_levels: 2 … 256.
+
+    Returns:
+        uint8, the same shape, 0 … num_levels - 1.
+    """
+    return (np.asarray(images, np.uint16) * num_levels // 256).astype(np.uint8)
+
+
+def scale(levels, num_levels):
+    """Levels to network input: float32, `level / (num_levels - 1)`, in [0, 1].
+
+    Works on anything that multiplies with a float, NumPy array or tensor, once it is float32.
+    """
+    return levels * np.float32(1.0 / (num_levels - 1))
+
+
+def to_bytes(levels, num_levels):
+    """Levels to what a screen shows: uint8, 0 … 255."""
+    return np.round(np.asarray(levels, np.float32) * (255.0 / (num_levels - 1))).astype(np.uint8)

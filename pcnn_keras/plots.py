@@ -1,0 +1,78 @@
+"""Pictures: grids of completions with their likelihoods, and curves of a training run."""
+
+import numpy as np
+from matplotlib.figure import Figure  # not pyplot: a notebook's own figures stay as they are
+from matplotlib.patches import Rectangle
+
+from pcnn_keras.pixels import to_bytes
+
+HIDDEN = (70, 105, 160)
+"""The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""
+
+
+def occluded(image, mask, num_levels):
+    """The image as the model sees it: RGB bytes `(height, width, 3)`, hidden pixels in blue."""
+    shown = np.broadcast_to(to_bytes(image, num_levels), (*image.shape[:2], 3))
+    return np.where(mask == 1, shown, np.array(HIDDEN, np.uint8))
+
+
+def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False):
+    """Saves a picture: a row for each image, the occluded image first, then its completions.
+
+    Under each completion stands its log-likelihood in nats and a bar: full for the row's likeliest,
+    empty for its least likely.
+
+    Args:
+        path: PNG file to write.
+        images, masks: levels `(n, height, width, channels)` and masks `(n, height, width, 1)`.
+        samples: list of n arrays of levels `(k, height, width, channels)`; k may differ.
+        log_likelihood: list of n arrays `(k,)`, nats.
+        original: True to show the whole image before the occluded one.
+    """
+    first = 2 if original else 1
+    columns = first + max(len(row) for row in samples)
+    figure = Figure(figsize=(1.15 * columns, 1.5 * len(images) + 0.2), layout="tight")
+    axes = figure.subplots(len(images), columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+
+    def show(axis, picture, title=""):
+        if picture.shape[-1] == 1:
+            picture = picture[..., 0]
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(title, fontsize=8, pad=3)
+
+    for i, row in enumerate(axes):
+        if original:
+            show(row[0], to_bytes(images[i], num_levels), "" if i else "image")
+        show(row[first - 1], occluded(images[i], masks[i], num_levels), "" if i else "visible")
+        low, high = (log_likelihood[i].min(), log_likelihood[i].max()) if len(samples[i]) else (0, 0)
+        for axis, sample, nats in zip(row[first:], samples[i], log_likelihood[i]):
+            show(axis, to_bytes(sample, num_levels))
+            axis.text(0.5, -0.06, f"{nats:.1f}", transform=axis.transAxes, ha="center", va="top", fontsize=7)
+            share = (nats - low) / (high - low) if high > low else 1.0
+            for width, colour in ((1.0, "0.88"), (share, "tab:blue")):
+                axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
+                                             color=colour, linewidth=0, clip_on=False))
+    figure.savefig(path, dpi=110)
+
+
+def training_curves(path, history):
+    """Saves the curves of `history.csv`: nats an image by step, for both heads."""
+    figure = Figure(figsize=(7, 4.2), layout="tight")
+    axis = figure.subplots()
+    steps = [row["step"] for row in history]
+    for head, colour in (("logits", "tab:blue"), ("conditional_logits", "tab:orange")):
+        name = "p(x | c)" if head == "logits" else "conditional head alone"
+        for key, style, data in ((f"{head}_nats_per_image", "--", "training"),
+                                 (f"val_{head}_nats_per_image", "-", "held-out")):
+            axis.plot(steps, [row[key] for row in history], style, color=colour, marker=".",
+                      label=f"{name}, {data}")
+    axis.set(xlabel="step", ylabel="nats an image (hidden pixels)", yscale="log")
+    axis.yaxis.set_major_formatter("{x:.0f}")
+    axis.yaxis.set_minor_formatter("{x:.0f}")
+    axis.tick_params(axis="y", which="minor", labelsize=7)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+

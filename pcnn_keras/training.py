@@ -1,0 +1,248 @@
+"""Compile, fit, keep, resume.
+
+A run is a folder. After every epoch, and every five minutes within one, all that the run needs to
+go on is in one file, `checkpoint.npz`, which is written aside and then renamed. Batches and masks
+are functions of the seed and the step (see `data`), so a resumed run ends as an uninterrupted one.
+"""
+
+import csv
+import json
+import os
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from pcnn_keras import data
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.losses import CrossEntropy, Nats
+from pcnn_keras.model import build_model
+from pcnn_keras.plots import completion_grid, training_curves
+from pcnn_keras.sampling import inpaint
+
+CHECKPOINT = "checkpoint.npz"
+HEADS = ("logits", "conditional_logits")
+JUDGED_BY = "val_logits_nats_per_image"
+CHECKPOINT_SECONDS = 300
+HELD_OUT_IMAGES = 1000
+
+
+def compile_model(model, total_steps):
+    """Compiles a model with the optimizer, losses and metrics of its config.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        total_steps: length of the run, over which the learning rate's schedule stretches.
+    """
+    config = model.config
+    model.compile(
+        keras.optimizers.Adam(learning_rate(config, total_steps),
+                              global_clipnorm=config.clip_norm or None),
+        loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
+        loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
+        weighted_metrics={head: [Nats("image"), Nats("hidden_pixel")] for head in HEADS},
+        jit_compile=model.jit_compile,
+    )
+
+
+def learning_rate(config, total_steps):
+    """The paper's constant rate, or a warm-up to a peak and a cosine down to zero."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warmup = min(config.warmup_steps, total_steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, total_steps - warmup, warmup_target=config.learning_rate * config.schedule_peak,
+        warmup_steps=warmup)
+
+
+def train(config, images, output, resume=False):
+    """Trains a model, or goes on with a run that was stopped.
+
+    Args:
+        config: a `Config`.
+        images: `data.Images` of levels.
+        output: the run's folder. Receives `config.json`, `model.keras` (best held-out likelihood),
+            `last.keras`, `history.csv`, `curves.png`, `completions.png`, `checkpoint.npz` and
+            `tensorboard/`.
+        resume: True to go on from the folder's checkpoint.
+
+    Returns:
+        The `PixelConstrainedCNN` with the last weights.
+
+    Raises:
+        InputError: if the folder cannot be written, holds a model and `resume` is False, or holds
+            a run with other settings or other images.
+    """
+    output = Path(output)
+    steps_per_epoch = config.steps_per_epoch or len(images.train) // config.batch_size
+    if not steps_per_epoch:
+        raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
+    if resume and not (output / CHECKPOINT).is_file():
+        raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
+    if not resume:
+        prepare_folder(output)
+        config.save(output / "config.json")
+
+    total_steps = steps_per_epoch * config.epochs
+    model = build_model(config)
+    compile_model(model, total_steps)
+    recorder = Recorder(output, config, images)
+    if resume:
+        recorder.restore(model)
+    callbacks = [recorder]
+    if keras.backend.backend() == "tensorflow":
+        callbacks.append(keras.callbacks.TensorBoard(output / "tensorboard", write_graph=False))
+    held_out = data.held_out_batches(images.validation[:HELD_OUT_IMAGES], config).cache()
+    while recorder.step < total_steps:
+        epoch, done = divmod(recorder.step, steps_per_epoch)
+        recorder.stop_after_epoch = done > 0  # the rest of an interrupted epoch is a fit of its own
+        model.fit(
+            data.training_batches(images.train, config, recorder.step, total_steps - recorder.step),
+            initial_epoch=epoch, epochs=config.epochs, steps_per_epoch=steps_per_epoch - done,
+            validation_data=held_out, callbacks=callbacks, shuffle=False,
+            verbose=1 if os.isatty(1) else 2,
+        )
+        model.stop_training = False
+    return model
+
+
+def prepare_folder(output):
+    """Makes sure that a new run can be kept in a folder.
+
+    Raises:
+        InputError: if it holds a model already, or cannot be written.
+    """
+    for name in ("config.json", "model.keras", CHECKPOINT):
+        if (output / name).exists():
+            raise InputError(f"{output} holds a model already (use --resume, or another --output).")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}.") from error
+
+
+class Recorder(keras.callbacks.Callback):
+    """Counts steps; keeps checkpoints, weights, history and pictures of a run.
+
+    Attributes:
+        step: number of steps taken since the run began, over all its resumptions.
+        history: a dict for each finished epoch, the rows of `history.csv`.
+        stop_after_epoch: True to end `fit` at the end of the current epoch.
+    """
+
+    def __init__(self, output, config, images):
+        super().__init__()
+        self.output = Path(output)
+        self.step = 0
+        self.history = []
+        self.stop_after_epoch = False
+        self._config = config
+        self._fingerprint = zlib.crc32(images.train.tobytes())
+        self._shown = images.validation[:6]
+        self._metrics = None  # of an interrupted epoch, until it goes on
+        self._seconds = 0.0
+        self._started = self._saved = time.monotonic()
+
+    def restore(self, model):
+        """Takes over what `save` kept."""
+        path = self.output / CHECKPOINT
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            run = json.loads(str(arrays.pop("run")))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+        for name, value in Config.from_dict(run["config"]).to_dict().items():
+            if value != getattr(self._config, name):
+                raise InputError(f"Resuming needs the run's own settings: `{name}` was {value}. "
+                                 f"Received: {getattr(self._config, name)}.")
+        if run["fingerprint"] != self._fingerprint:
+            raise InputError("Resuming needs the images that the run was started with.")
+        self.step, self.history, self._seconds = run["step"], run["history"], run["seconds"]
+        self._metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
+        model.optimizer.build(model.trainable_variables)
+        for variable, name in _named(model):
+            variable.assign(arrays[name])
+
+    def save(self):
+        """Writes the checkpoint aside, then renames it: a half-written one replaces nothing."""
+        seconds = self._seconds + time.monotonic() - self._started
+        run = {"config": self._config.to_dict(), "fingerprint": self._fingerprint, "step": self.step,
+               "history": self.history, "seconds": seconds}
+        arrays = {name: ops.convert_to_numpy(variable) for variable, name in _named(self.model)}
+        arrays |= {f"metric/{i:03}": ops.convert_to_numpy(variable)
+                   for i, variable in enumerate(self.model.metrics_variables)}
+        with _replacing(self.output / CHECKPOINT) as aside, open(aside, "wb") as file:
+            np.savez(file, run=json.dumps(run), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        self._saved = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._metrics is not None:
+            for variable, value in zip(self.model.metrics_variables, self._metrics):
+                variable.assign(value)
+            self._metrics = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self._seconds + time.monotonic() - self._started
+        best = min((row[JUDGED_BY] for row in self.history), default=np.inf)
+        self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(seconds, 1),
+                             **{name: float(value) for name, value in sorted(logs.items())}})
+        kept = build_model(self._config)  # neither optimizer nor compilation go into the files
+        kept.set_weights(self.model.get_weights())
+        names = ["last.keras"] + ["model.keras"] * (logs[JUDGED_BY] < best)
+        for name in names:
+            with _replacing(self.output / name) as aside:
+                kept.save(aside)
+        with _replacing(self.output / "history.csv") as aside, open(aside, "w", newline="") as file:
+            table = csv.DictWriter(file, self.history[0])
+            table.writeheader()
+            table.writerows(self.history)
+        training_curves(self.output / "curves.png", self.history)
+        self._draw_completions(kept)
+        self.save()
+        self.model.stop_training = self.stop_after_epoch
+
+    def _draw_completions(self, model):
+        """`completions.png`: fixed held-out images under fixed masks and noise."""
+        config = self._config
+        masks = data.held_out_masks(len(self._shown), config)
+        result = inpaint(model, self._shown, masks, num_samples=6, seed=0).ranked()
+        completion_grid(self.output / "completions.png", self._shown, masks, result.samples,
+                        result.log_likelihood, config.num_levels, original=True)
+
+
+class _replacing:
+    """`with _replacing(path) as aside:` write to `aside`, which then takes the place of `path`."""
+
+    def __init__(self, path):
+        self._path = path
+        self._aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+
+    def __enter__(self):
+        return self._aside
+
+    def __exit__(self, error, *_):
+        if error is None:
+            os.replace(self._aside, self._path)
+
+
+def _named(model):
+    """All variables that a step changes, each with its name in a checkpoint."""
+    for kind, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
+        for i, variable in enumerate(variables):
+            yield variable, f"{kind}/{i:03}"

@@ -1,0 +1,102 @@
+"""Trains a Pixel Constrained CNN: `python train.py --dataset mnist`."""
+
+from pathlib import Path
+
+from pcnn_keras.cli import Parser, number, run
+from pcnn_keras.config import PRESETS, Config
+from pcnn_keras.errors import InputError
+
+SETTINGS = {  # flag: (field of Config, type, help)
+    "--epochs": ("epochs", int, "epochs to train for"),
+    "--steps-per-epoch": ("steps_per_epoch", int, "steps an epoch; 0, the default: one pass over the images"),
+    "--batch-size": ("batch_size", int, "images a step"),
+    "--learning-rate": ("learning_rate", float, "rate of Adam, as the paper gives it"),
+    "--alpha": ("alpha", float, "weight of the conditional head's loss (equation 4)"),
+    "--num-levels": ("num_levels", int, "levels of each colour channel, 2 to 256"),
+    "--filters": ("filters", int, "width of both networks"),
+    "--kernel-size": ("kernel_size", int, "side of the kernels, odd"),
+    "--head-filters": ("head_filters", int, "width of the hidden layer before the prior's logits; 0: none"),
+    "--max-blobs": ("max_num_blobs", int, "most blobs in a mask (Algorithm 1)"),
+    "--min-iters": ("iter_min", int, "fewest iterations of a blob"),
+    "--max-iters": ("iter_max", int, "most iterations of a blob"),
+    "--seed": ("seed", int, "makes a run repeatable"),
+    "--loss-pixels": ("loss_pixels", str, "'hidden' or, as in the published code, 'all'"),
+    "--schedule": ("schedule", str, "learning rate: 'cosine' or, as in the paper, 'constant'"),
+    "--schedule-peak": ("schedule_peak", float, "the cosine's highest rate, in units of --learning-rate"),
+    "--warmup-steps": ("warmup_steps", int, "steps over which the rate rises; at most a tenth of the run"),
+    "--clip-norm": ("clip_norm", float, "global norm at which gradients are clipped; 0: never"),
+}
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_argument("--dataset", help="mnist, celeba, digits, folder, or another image set of TFDS")
+    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+    parser.add_argument("--output", type=Path, help="folder of the run (default: saved_models/NAME)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument("--size", type=number(int, 1), help="side that images are brought to, in pixels")
+    parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
+    parser.add_argument("--depth", type=number(int, 0), help="gated blocks, and residual blocks")
+    for flag, (field, kind, text) in SETTINGS.items():
+        parser.add_argument(flag, dest=field, type=kind if kind is str else number(kind), help=text)
+    flags = parser.parse_args()
+    if not flags.dataset and not flags.resume:
+        parser.error("--dataset is needed: mnist, celeba, digits, folder, or another image set of TFDS")
+    return flags
+
+
+def choose_output(flags):
+    """The given folder, or the first free (when resuming: the last) of saved_models/NAME, NAME-2, …"""
+    if flags.output:
+        return flags.output
+    if not flags.dataset:
+        raise InputError("--resume needs --dataset or --output to find the run.")
+    used, free = None, Path("saved_models", flags.dataset)
+    while free.exists():
+        used, free = free, Path("saved_models", f"{flags.dataset}-{int(str(free.name).rpartition('-')[2]) + 1 if used else 2}")
+    if flags.resume and not used:
+        raise InputError(f"There is no run to resume in {free}.")
+    return used if flags.resume else free
+
+
+def main():
+    flags = parse()
+    output = choose_output(flags)
+    given = {field: getattr(flags, field) for field, _, _ in SETTINGS.values()}
+    given = {field: value for field, value in given.items() if value is not None}
+    if flags.depth is not None:
+        given |= {"prior_depth": flags.depth, "conditioning_depth": flags.depth}
+    if flags.resume:
+        if not (output / "config.json").is_file():
+            raise InputError(f"{output} holds no run to resume.")
+        config = Config.load(output / "config.json")
+        dataset = flags.dataset or config.dataset
+    else:
+        dataset = flags.dataset
+        config = Config.preset(dataset if dataset in PRESETS else "mnist").replace(dataset=dataset)
+    asked = config.replace(**given)  # a value out of range is said before anything is loaded
+
+    from pcnn_keras.data import Images, load_images
+    from pcnn_keras.pixels import quantize
+    from pcnn_keras.training import prepare_folder, train
+
+    if not flags.resume:
+        prepare_folder(output)
+    size = flags.size or (config.height if flags.resume and config.height == config.width else None)
+    images = load_images(dataset, flags.data_dir, size, flags.grayscale or (flags.resume and config.channels == 1))
+    height, width, channels = images.train.shape[1:]
+    if dataset not in PRESETS and "num_levels" not in given and not flags.resume:
+        given["num_levels"] = 2 if channels == 1 else 32
+    asked = config.replace(dataset=dataset, height=height, width=width, channels=channels, **given)
+    levels = Images(*(quantize(part, asked.num_levels) for part in images))
+    print(f"{dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
+          f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
+          f"{asked.num_levels} levels.", flush=True)
+    train(asked, levels, output, resume=flags.resume)
+    print(f"The trained model is in {output}. To draw completions with it:\n"
+          f"python sample.py --model {output} --dataset {dataset}"
+          + (f" --data-dir {flags.data_dir}" if flags.data_dir else ""))
+
+
+if __name__ == "__main__":
+    run(main)
