@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, number, run
+from pcnn_keras.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.config import PRESETS, Config
 from pcnn_keras.errors import InputError
 
@@ -46,17 +46,17 @@ def parse():
 
 
 def choose_output(flags):
-    """The given folder, or the first free (when resuming: the last) of saved_models/NAME, NAME-2, …"""
+    """The given folder, or the first free one (resuming: the last used) of saved_models/NAME, NAME-2, …"""
     if flags.output:
         return flags.output
     if not flags.dataset:
         raise InputError("--resume needs --dataset or --output to find the run.")
-    used, free = None, Path("saved_models", flags.dataset)
-    while free.exists():
-        used, free = free, Path("saved_models", f"{flags.dataset}-{int(str(free.name).rpartition('-')[2]) + 1 if used else 2}")
+    used, number = None, 1
+    while (folder := Path("saved_models", flags.dataset + (f"-{number}" if number > 1 else ""))).exists():
+        used, number = folder, number + 1
     if flags.resume and not used:
-        raise InputError(f"There is no run to resume in {free}.")
-    return used if flags.resume else free
+        raise InputError(f"There is no run to resume in {folder}.")
+    return used if flags.resume else folder
 
 
 def main():
@@ -76,12 +76,13 @@ def main():
         config = Config.preset(dataset if dataset in PRESETS else "mnist").replace(dataset=dataset)
     asked = config.replace(**given)  # a value out of range is said before anything is loaded
 
+    import_tensorflow()
     from pcnn_keras.data import Images, load_images
     from pcnn_keras.pixels import quantize
-    from pcnn_keras.training import prepare_folder, train
+    from pcnn_keras.training import check_output, train
 
     if not flags.resume:
-        prepare_folder(output)
+        check_output(output)
     size = flags.size or (config.height if flags.resume and config.height == config.width else None)
     images = load_images(dataset, flags.data_dir, size, flags.grayscale or (flags.resume and config.channels == 1))
     height, width, channels = images.train.shape[1:]

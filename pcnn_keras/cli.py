@@ -4,6 +4,8 @@
 """
 
 import argparse
+import importlib
+import logging
 import os
 import sys
 
@@ -41,7 +43,6 @@ def number(kind, least=None, most=None):
 
 def run(main):
     """Calls `main()` and turns its outcome into an exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up log helps no user
     try:
         sys.exit(main())
     except InputError as error:
@@ -50,3 +51,17 @@ def run(main):
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         sys.exit(1)
+
+
+def import_tensorflow():
+    """Imports TensorFlow without the start-up log, part of which no setting silences."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

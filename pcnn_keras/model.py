@@ -89,13 +89,12 @@ def load(folder):
         A `PixelConstrainedCNN`; its settings are in `model.config`.
 
     Raises:
-        FileNotFoundError: if one of the files is missing.
-        InputError: if a file is damaged or the two do not belong together.
+        InputError: if a file is missing or damaged, or the two do not belong together.
     """
     folder = Path(folder)
     for name in ("config.json", "model.keras"):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no {name}: not the folder of a trained model.")
+            raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
     config = Config.load(folder / "config.json")
     try:
         model = keras.saving.load_model(folder / "model.keras", compile=False)

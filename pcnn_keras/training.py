@@ -85,7 +85,8 @@ def train(config, images, output, resume=False):
     if resume and not (output / CHECKPOINT).is_file():
         raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
     if not resume:
-        prepare_folder(output)
+        check_output(output)
+        output.mkdir(parents=True, exist_ok=True)
         config.save(output / "config.json")
 
     total_steps = steps_per_epoch * config.epochs
@@ -111,8 +112,8 @@ def train(config, images, output, resume=False):
     return model
 
 
-def prepare_folder(output):
-    """Makes sure that a new run can be kept in a folder.
+def check_output(output):
+    """Foresees whether a new run can be kept in a folder; makes nothing.
 
     Raises:
         InputError: if it holds a model already, or cannot be written.
@@ -120,13 +121,9 @@ def prepare_folder(output):
     for name in ("config.json", "model.keras", CHECKPOINT):
         if (output / name).exists():
             raise InputError(f"{output} holds a model already (use --resume, or another --output).")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        probe = output / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}.") from error
+    existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise InputError(f"{output} cannot be written: {existing} is no folder that can be written to.")
 
 
 class Recorder(keras.callbacks.Callback):
@@ -146,7 +143,7 @@ class Recorder(keras.callbacks.Callback):
         self.stop_after_epoch = False
         self._config = config
         self._fingerprint = zlib.crc32(images.train.tobytes())
-        self._shown = images.validation[:6]
+        self._shown = images.validation[:3]
         self._metrics = None  # of an interrupted epoch, until it goes on
         self._seconds = 0.0
         self._started = self._saved = time.monotonic()
@@ -221,7 +218,7 @@ class Recorder(keras.callbacks.Callback):
         """`completions.png`: fixed held-out images under fixed masks and noise."""
         config = self._config
         masks = data.held_out_masks(len(self._shown), config)
-        result = inpaint(model, self._shown, masks, num_samples=6, seed=0).ranked()
+        result = inpaint(model, self._shown, masks, num_samples=3, seed=range(len(masks))).ranked()
         completion_grid(self.output / "completions.png", self._shown, masks, result.samples,
                         result.log_likelihood, config.num_levels, original=True)
 

@@ -1,0 +1,105 @@
+"""Draws completions of partly hidden images and says how likely each is.
+
+`python sample.py --model saved_models/mnist --dataset mnist --index 0 1 --mask bottom:7`
+"""
+
+from pathlib import Path
+
+from pcnn_keras.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+    parser.add_argument("--image", type=Path, nargs="+", metavar="FILE",
+                        help="image files: cropped to the model's shape and resized, made grey for a grey model")
+    parser.add_argument("--dataset", help="take images from this set's test split (default: the model's own)")
+    parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
+    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+    parser.add_argument("--mask", nargs="+", metavar="SPEC",
+                        help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
+                             "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
+                             "image file, white = visible (default: the bottom quarter)")
+    parser.add_argument("--num-samples", type=number(int, 1), default=8, metavar="N", help="completions of each")
+    parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
+                        help="below 1: likelier levels more often; 0: the likeliest")
+    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
+    parser.add_argument("--keep-best", type=number(int, 1), metavar="N", help="show only the N likeliest")
+    parser.add_argument("--min-log-likelihood", type=number(float), metavar="X",
+                        help="show only those of at least this log-likelihood, in nats")
+    parser.add_argument("--sampler", default="raster", choices=["raster"])
+    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
+    flags = parser.parse_args()
+    if flags.image and (flags.dataset or flags.index):
+        parser.error("--image and --dataset or --index exclude each other")
+    return flags
+
+
+def read_images(flags, config):
+    """Levels `(n, height, width, channels)` of the images that were asked for."""
+    import numpy as np
+
+    from pcnn_keras.images import read_image, resize
+    from pcnn_keras.pixels import quantize
+
+    if flags.image:
+        images = [resize(read_image(path, config.channels), config.height, config.width) for path in flags.image]
+        return quantize(np.stack(images), config.num_levels)
+    from pcnn_keras.data import load_images
+
+    dataset = flags.dataset or config.dataset
+    size = config.height if config.height == config.width else None
+    test = load_images(dataset, flags.data_dir, size, grayscale=config.channels == 1).test
+    if test.shape[1:] != (config.height, config.width, config.channels):
+        raise InputError(f"The images of {dataset!r} are of shape {test.shape[1:]}, the model's of "
+                         f"{(config.height, config.width, config.channels)}.")
+    index = flags.index or range(min(4, len(test)))
+    if max(index) >= len(test):
+        raise InputError(f"--index {max(index)}: the test split of {dataset!r} has {len(test)} images.")
+    return quantize(test[list(index)], config.num_levels)
+
+
+def main():
+    flags = parse()
+    if not (flags.model / "config.json").is_file():
+        raise InputError(f"{flags.model} is not the folder of a trained model (--model).")
+    config = Config.load(flags.model / "config.json")
+    from pcnn_keras.masks import parse_mask
+
+    specs = flags.mask or [f"bottom:{config.height // 4}"]
+    make_masks = [parse_mask(spec, config.height, config.width) for spec in specs]
+
+    import_tensorflow()
+    import numpy as np
+
+    from pcnn_keras.model import load
+    from pcnn_keras.plots import completion_grid
+    from pcnn_keras.sampling import inpaint
+
+    levels = read_images(flags, config)
+    model = load(flags.model)
+    images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
+    masks = np.stack([make(flags.seed + i) for i in range(len(levels)) for make in make_masks])
+    try:
+        flags.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flags.output} cannot be written: {error.strerror}.") from error
+    result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler).ranked()
+
+    kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
+    if flags.min_log_likelihood is not None:
+        kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
+    np.savez_compressed(flags.output / "samples.npz", image=images, mask=masks.astype(np.int32), kept=kept,
+                        samples=result.samples, log_likelihood=result.log_likelihood, draw=result.draw)
+    completion_grid(flags.output / "grid.png", images, masks, [s[k] for s, k in zip(result.samples, kept)],
+                    [v[k] for v, k in zip(result.log_likelihood, kept)], config.num_levels)
+    for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):
+        shown = " ".join(f"{value:.1f}" for value in nats[keep])
+        print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")
+    print(f"Wrote {flags.output / 'grid.png'} and {flags.output / 'samples.npz'}.")
+
+
+if __name__ == "__main__":
+    run(main)

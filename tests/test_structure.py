@@ -1,0 +1,59 @@
+"""Imports point one way, and `import pcnn_keras` is quick."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pcnn_keras
+
+FOLDER = Path(pcnn_keras.__file__).parent
+MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+ORDER = ("errors", "config", "pixels", "images", "masks", "noise", "layers", "inputs", "data", "networks", "losses",
+         "model", "likelihood", "sampling", "plots", "training")
+"""A module imports only such as stand before it. `cli`, on the side, imports `errors` alone."""
+
+
+def imported(module):
+    """All names that a module imports, anywhere in it, as dotted paths."""
+    for node in ast.walk(ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own(module):
+    """The package's modules among them."""
+    return {name.split(".")[1] for name in imported(module) if name.startswith("pcnn_keras.")}
+
+
+def test_every_module_has_its_place():
+    assert set(MODULES) == {*ORDER, "cli"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module):
+    before = {"errors"} if module == "cli" else set(ORDER[: ORDER.index(module)])
+    assert own(module) <= before
+
+
+@pytest.mark.parametrize("module", ["layers", "networks", "losses"])
+def test_what_the_model_is_made_of_is_free_of_backends(module):
+    assert not [name for name in imported(module) if name.split(".")[0] in ("tensorflow", "jax", "torch")]
+
+
+def test_importing_the_package_imports_neither_keras_nor_tensorflow():
+    code = "import sys, pcnn_keras; sys.exit(bool({'tensorflow', 'keras', 'jax'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent).returncode == 0
+
+
+def test_every_promised_name_is_there_and_no_other():
+    for name in pcnn_keras.__all__:
+        assert callable(getattr(pcnn_keras, name))
+    assert set(pcnn_keras.__all__) <= set(dir(pcnn_keras))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = pcnn_keras.no_such_name
