@@ -70,6 +70,12 @@ def kernel_mask(kernel_size, in_channels, filters, stack, restricted=False, grou
     return mask
 
 
+def bounding_box(mask):
+    """The smallest box of taps, a slice of rows and one of columns, that holds all of a mask's ones."""
+    rows, columns = np.nonzero(mask.any(axis=(2, 3)))
+    return slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+
+
 @keras.saving.register_keras_serializable("pcnn_keras")
 class MaskedConv2D(keras.layers.Conv2D):
     """A convolution with a constant kernel mask, of the input's height and width.
@@ -111,10 +117,9 @@ class MaskedConv2D(keras.layers.Conv2D):
 
     def build(self, input_shape):
         mask = self._mask_for(input_shape[-1])
-        rows, columns = np.nonzero(mask.any(axis=(2, 3)))
-        if not len(rows):
+        if not mask.any():
             raise ValueError(f"The mask leaves `{self.name}` nothing to see.")
-        box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+        box = bounding_box(mask)
         # How far the cropped kernel reaches beyond the output's own position: above and below, left
         # and right. Below zero where it does not even reach that position (restricted stacks).
         self._reach = [(size // 2 - side.start, side.stop - 1 - size // 2)
@@ -129,12 +134,21 @@ class MaskedConv2D(keras.layers.Conv2D):
         super().build(input_shape)
         self.kernel_size, self.kernel_initializer = full_size, initializer
 
+    def call(self, inputs):
+        return super().call(_pad(inputs, self._reach))
+
+    def row(self, window):
+        """The row-wise form: one output row from the input rows that it sees.
+
+        Args:
+            window: `(batch, kernel rows, width, in_channels)`; rows outside the image are zeros.
+
+        Returns:
+            `(batch, 1, width, filters)`: that row of the layer's output.
+        """
+        return super().call(_pad(window, [(0, 0), self._reach[1]]))
+
     def convolution_op(self, inputs, kernel):
-        before, after = zip(*self._reach)
-        for axis, reach in enumerate(after):
-            if reach < 0:
-                inputs = inputs[(slice(None),) * (axis + 1) + (slice(None, reach),)]
-        inputs = ops.pad(inputs, [(0, 0), *zip(before, np.maximum(after, 0)), (0, 0)])
         if not self.kernel_mask.all():
             kernel = kernel * ops.convert_to_tensor(self.kernel_mask, kernel.dtype)
         return ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
@@ -145,6 +159,13 @@ class MaskedConv2D(keras.layers.Conv2D):
             config.pop(fixed)
         return {**config, "stack": self.stack, "restricted": self.restricted,
                 "channel_groups": self.channel_groups, "gated": self.gated}
+
+
+def _pad(x, reach):
+    """Zeros around height and width, or, where a reach is below zero, rows or columns less."""
+    (top, bottom), (left, right) = reach
+    x = x[:, : min(bottom, 0) or None, : min(right, 0) or None]
+    return ops.pad(x, [(0, 0), (top, max(bottom, 0)), (left, max(right, 0)), (0, 0)])
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")
@@ -196,8 +217,21 @@ class GatedBlock(keras.layers.Layer):
     def call(self, inputs):
         v, h = inputs
         a = self.vertical(v)
-        update = self.out(gate(self.horizontal(h) + self.link(a)))
-        return gate(a), update if self.restricted else h + update
+        return gate(a), self.horizontal_stack(h, self.link(a))
+
+    def horizontal_stack(self, h, linked):
+        """`h'` from `h` and `link(a)`. No row depends on another: also the row-wise form."""
+        update = self.out(gate(self.horizontal(h) + linked))
+        return update if self.restricted else h + update
+
+    def vertical_stack(self, v):
+        """`v'` alone."""
+        return gate(self.vertical(v))
+
+    def vertical_row(self, window):
+        """Row-wise form of the vertical stack: the row's `v'` and `link(a)`; see `MaskedConv2D.row`."""
+        a = self.vertical.row(window)
+        return gate(a), self.link(a)
 
     def compute_output_shape(self, input_shape):
         return tuple((*shape[:-1], self.filters) for shape in input_shape)

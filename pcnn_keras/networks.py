@@ -49,3 +49,10 @@ def conditioning_logits(conditioning, config):
 def _by_level(logits, config, name):
     shape = (config.height, config.width, config.channels, config.num_levels)
     return keras.layers.Reshape(shape, name=name)(logits)
+
+
+def prior_layers(prior):
+    """The layers of a prior's model in order: its gated blocks, and what makes logits of `h`."""
+    blocks = [layer for layer in prior.layers if isinstance(layer, GatedBlock)]
+    head = [layer for layer in prior.layers if isinstance(layer, MaskedConv2D)]
+    return blocks, head

@@ -1,0 +1,46 @@
+"""The share of a training step that is spent waiting for images and masks.
+
+`python benchmarks/data_wait.py` trains the paper's MNIST model on random images, and prints the
+time in `next(batches)`, and a step's time on one batch that is kept: masks cost processor time even
+when nobody waits for them.
+"""
+
+import sys
+import time
+
+import numpy as np
+from common import machine
+
+import pcnn_keras as pcnn
+
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+
+
+def main():
+    from pcnn_keras import data
+    from pcnn_keras.training import compile_model
+
+    config = pcnn.Config.preset("mnist")
+    levels = np.random.default_rng(0).integers(0, 2, (5000, 28, 28, 1), dtype=np.uint8)
+    model = pcnn.build_model(config)
+    compile_model(model, 1000)
+    batches = iter(data.training_batches(levels, config, 0, 2 * STEPS + 2))
+    kept = next(batches)
+    model.train_on_batch(*kept)
+    seconds = np.zeros((2, STEPS, 2))  # with the pipeline and without: waiting, working
+    for fresh in (0, 1):
+        for i in range(STEPS):
+            start = time.perf_counter()
+            batch = next(batches) if fresh == 0 else kept
+            waited = time.perf_counter()
+            model.train_on_batch(*batch)
+            seconds[fresh, i] = waited - start, time.perf_counter() - waited
+    waiting, working = np.median(seconds[0], axis=0)
+    print(machine())
+    print(f"a step: {waiting * 1000:.1f} ms waiting for data, {working * 1000:.0f} ms working: "
+          f"{waiting / (waiting + working):.2%} waiting")
+    print(f"a step on one kept batch: {np.median(seconds[1, :, 1]) * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+import itertools
+
+import numpy as np
+import pytest
+from conftest import TINY, enlarge
+from scipy.stats import chisquare
+
+import pcnn_keras as pcnn
+from pcnn_keras.sampling import Completions
+
+
+def case(changes, rng, batch=3):
+    config = TINY.replace(**changes)
+    model = enlarge(pcnn.build_model(config), 2.5)
+    images = rng.integers(0, config.num_levels, (batch, config.height, config.width, config.channels))
+    return model, images
+
+
+MASKS = {
+    "none": lambda s, rng: np.zeros(s), "all": lambda s, rng: np.ones(s), "bottom": lambda s, rng: np.indices(s)[1] >= s[1] - 1,
+    "top": lambda s, rng: np.indices(s)[1] < s[1] - 1, "random": lambda s, rng: rng.random(s) < 0.4,
+    "one": lambda s, rng: np.arange(np.prod(s)).reshape(s) % np.prod(s[1:]) != 7 % np.prod(s[1:])}
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"height": 7, "width": 6, "kernel_size": 5, "prior_depth": 2}, {"height": 1, "width": 1}, {"height": 1, "width": 6},
+    {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
+    {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}])
+def test_fast_equals_raster(changes):
+    rng = np.random.default_rng(0)
+    model, images = case(changes, rng)
+    for name, make in MASKS.items():
+        masks = make((3, model.config.height, model.config.width, 1), rng).astype(int)
+        fast, raster = (pcnn.inpaint(model, images, masks, 4, seed=[5, 6, 5], sampler=s) for s in ("fast", "raster"))
+        np.testing.assert_array_equal(fast.samples, raster.samples, err_msg=name)
+        np.testing.assert_allclose(fast.log_likelihood, raster.log_likelihood, atol=1e-3)
+        np.testing.assert_array_equal(fast.draw, [range(4)] * 3)
+        visible = np.broadcast_to(masks == 1, images.shape)
+        for sample in np.moveaxis(fast.samples, 1, 0):
+            np.testing.assert_array_equal(sample[visible], images[visible])
+        assert name != "all" or (fast.log_likelihood == 0).all()
+
+
+def test_enlarged_weights_look_at_pixels(tiny):
+    """Otherwise the test above would show little: the first pixel must move most later ones."""
+    images = np.zeros((2, 4, 5, 1), int)
+    images[1, 0, 0] = 1
+    a, b = pcnn.pixel_probabilities(tiny, images, np.zeros((2, 4, 5, 1), int))
+    assert (np.abs(a - b).max(axis=(2, 3)).ravel()[1:8] > 1e-3).mean() > 0.5
+
+
+def break_cache(monkeypatch):
+    from pcnn_keras import rows
+
+    whole = rows._rows_above
+    monkeypatch.setattr(rows, "_rows_above", lambda *args: [cache[:, ::-1] for cache in whole(*args)])
+
+
+def break_mask(monkeypatch):
+    from pcnn_keras.layers import GatedBlock
+
+    whole = GatedBlock.horizontal_stack
+    monkeypatch.setattr(GatedBlock, "horizontal_stack", lambda self, h, linked: whole(self, h[:, :, ::-1], linked))
+
+
+def break_channels(monkeypatch):
+    from pcnn_keras import rows
+
+    whole = rows._row_logits
+    monkeypatch.setattr(rows, "_row_logits", lambda *args: whole(*args)[..., ::-1, :])
+
+
+@pytest.mark.parametrize("damage", [break_cache, break_mask, break_channels])
+def test_a_broken_row_is_noticed(damage, monkeypatch):
+    model, images = case({"channels": 3, "height": 5, "kernel_size": 5}, np.random.default_rng(0))
+    masks = np.zeros((3, 5, 5, 1), int)
+    masks[:, :2] = 1
+    raster = pcnn.inpaint(model, images, masks, 4, sampler="raster").samples
+    damage(monkeypatch)
+    assert (pcnn.inpaint(model, images, masks, 4).samples != raster).any()
+
+
+def test_draws_depend_on_seed_and_number_alone(tiny):
+    rng = np.random.default_rng(0)
+    images, masks = rng.integers(0, 2, (3, 4, 5, 1)), rng.integers(0, 2, (3, 4, 5, 1))
+    whole = pcnn.inpaint(tiny, images, masks, 10, seed=[1, 2, 2**62])
+    chunked = pcnn.inpaint(tiny, images, masks, 10, seed=[1, 2, 2**62], batch_size=7)
+    np.testing.assert_array_equal(whole.samples, chunked.samples)
+    alone = pcnn.inpaint(tiny, images[2], masks[2], 4, seed=2**62)
+    np.testing.assert_array_equal(alone.samples, whole.samples[2, :4])
+    assert alone.log_likelihood.shape == (4,) and alone.samples.dtype == np.int32
+    other = pcnn.inpaint(tiny, images, masks, 10, seed=3)
+    assert (other.samples != whole.samples).any()
+    free = pcnn.inpaint(tiny, images[0], np.zeros((4, 5, 1), int), 10)
+    assert len({sample.tobytes() for sample in free.samples}) > 5
+
+
+def test_likelihood_is_that_of_the_untempered_model(tiny):
+    images, masks = np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int)
+    for temperature in (0.0, 0.5, 1.0, 3.0):
+        result = pcnn.inpaint(tiny, images, masks, 5, temperature=temperature)
+        scored = pcnn.log_likelihood(tiny, result.samples, np.zeros((5, 4, 5, 1), int))
+        np.testing.assert_allclose(result.log_likelihood, scored, atol=1e-3)
+    coldest = pcnn.inpaint(tiny, images, masks, 3, temperature=0)
+    assert (coldest.samples == coldest.samples[0]).all()
+    likeliest = pcnn.pixel_probabilities(tiny, coldest.samples[:1], masks[None]).argmax(-1)
+    np.testing.assert_array_equal(likeliest[0], coldest.samples[0])
+
+
+def test_draws_follow_the_distribution():
+    """Counts of 20,000 completions of four pixels against their exact probabilities."""
+    model, images = case({"height": 2, "width": 3, "kernel_size": 3}, np.random.default_rng(0), 1)
+    mask = np.array([[0, 1, 0], [1, 0, 0]])[..., None]
+    every = np.repeat(images, 16, 0)
+    every[:, mask[..., 0] == 0] = np.array(list(itertools.product((0, 1), repeat=4)))[..., None]
+    exact = np.exp(pcnn.log_likelihood(model, every, np.repeat(mask[None], 16, 0)).astype(float))
+    drawn = pcnn.inpaint(model, images[0], mask, 20000, batch_size=5000).samples[:, mask[..., 0] == 0][..., 0]
+    counts = np.bincount(drawn @ [8, 4, 2, 1], minlength=16)
+    assert exact.sum() == pytest.approx(1, abs=1e-5)
+    assert chisquare(counts, exact / exact.sum() * counts.sum()).pvalue > 1e-4
+
+
+def test_ranked_puts_the_likeliest_first(tiny):
+    rng = np.random.default_rng(0)
+    images, masks = rng.integers(0, 2, (2, 4, 5, 1)), np.zeros((2, 4, 5, 1), int)
+    plain = pcnn.inpaint(tiny, images, masks, 6)
+    ranked = plain.ranked()
+    assert isinstance(ranked, Completions) and (np.diff(ranked.log_likelihood) <= 0).all()
+    for i in range(2):
+        np.testing.assert_array_equal(plain.samples[i, ranked.draw[i]], ranked.samples[i])
+        np.testing.assert_array_equal(plain.log_likelihood[i, ranked.draw[i]], ranked.log_likelihood[i])
+    one = pcnn.inpaint(tiny, images[0], masks[0], 6).ranked()
+    np.testing.assert_array_equal(one.samples, ranked.samples[0])
+
+
+@pytest.mark.parametrize("change", [
+    {"num_samples": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"temperature": float("inf")}, {"seed": -1},
+    {"seed": 2**63}, {"seed": 0.5}, {"seed": [1, 2]}, {"sampler": "quick"}, {"mask": np.full((4, 5, 1), 2)},
+    {"image": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}, {"image": np.full((4, 5, 1), np.nan)}])
+def test_bad_arguments_are_input_errors(tiny, change):
+    with pytest.raises(pcnn.InputError):
+        pcnn.inpaint(tiny, **{"image": np.zeros((4, 5, 1)), "mask": np.zeros((4, 5, 1)), **change})

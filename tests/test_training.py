@@ -1,0 +1,246 @@
+"""A run is kept, can be interrupted anywhere, and goes on as if it had not been."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from conftest import TINY
+
+import pcnn_keras as pcnn
+from pcnn_keras import training
+from pcnn_keras.data import Images
+from pcnn_keras.errors import InputError
+from pcnn_keras.training import CHECKPOINT, Recorder, learning_rate, train
+
+STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
+CONFIG = TINY.replace(prior_depth=0, conditioning_depth=0, batch_size=4, epochs=2, steps_per_epoch=STEPS,
+                      learning_rate=0.02, warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
+
+
+def stripes(count, seed):
+    """Images of two levels in vertical stripes that begin black or white: one bit each."""
+    first = np.random.default_rng(seed).integers(0, 2, (count, 1, 1, 1))
+    return np.broadcast_to((first + np.arange(5)[:, None]) % 2, (count, 4, 5, 1)).astype(np.uint8)
+
+
+PICTURES = ("curves.png", "completions.png")
+IMAGES = Images(stripes(22, 0), stripes(6, 1), stripes(2, 2))
+
+
+def history(folder):
+    """The rows of `history.csv` without what differs between runs."""
+    with open(folder / "history.csv", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    for row in rows:
+        assert row.pop("seconds") > 0
+    return rows
+
+
+def weights(folder, name):
+    return keras.saving.load_model(folder / name, compile=False).get_weights()
+
+
+KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": ("on_train_batch_end", STEPS),
+          "between epochs": ("on_epoch_end", STEPS)}
+"""After which method of the recorder, and at which step, a run is killed."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """An uninterrupted run that saves at every step: its folder, and what a kill would have left of it."""
+    parent = tmp_path_factory.mktemp("saved_models")
+
+    def copying(method):
+        original = getattr(Recorder, method)
+
+        def wrapper(recorder, *args, **kwargs):
+            original(recorder, *args, **kwargs)
+            for moment, when in KILLED.items():
+                if when == (method, recorder.step):
+                    shutil.copytree(recorder.output, parent / moment)
+
+        return wrapper
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_SECONDS", -1)
+        for method in ("on_train_batch_end", "on_epoch_end"):
+            patch.setattr(Recorder, method, copying(method))
+        train(CONFIG, IMAGES, parent / "below" / "stripes")
+    return parent
+
+
+@pytest.fixture
+def run(folders):
+    return folders / "below" / "stripes"
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(Recorder, "_draw_completions", lambda *_: None)
+    monkeypatch.setattr(training, "training_curves", lambda *_: None)
+
+
+def test_a_run_leaves_all_that_is_promised(run):
+    for name in ("config.json", "model.keras", "last.keras", "history.csv", CHECKPOINT, *PICTURES):
+        assert (run / name).stat().st_size > 0
+    assert any((run / "tensorboard").rglob("events.*"))
+    assert not list(run.glob(".*")), "something written aside was left behind"
+    assert json.loads((run / "config.json").read_text()) == CONFIG.to_dict()
+    assert pcnn.load(run).config == CONFIG
+
+
+def test_history_has_a_row_an_epoch_for_both_heads_and_both_splits(run):
+    rows = history(run)
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, STEPS), (2, 2 * STEPS)]
+    for split in ("", "val_"):
+        for head in ("logits", "conditional_logits"):
+            for metric in ("nats_per_image", "nats_per_hidden_pixel"):
+                assert all(row[f"{split}{head}_{metric}"] > 0 for row in rows)
+
+
+def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
+    nats = [row["val_logits_nats_per_image"] for row in history(run)]
+    assert nats[-1] < 0.7 * nats[0]
+    masks = training.data.held_out_masks(len(IMAGES.validation), CONFIG)
+    for name, expected in (("model.keras", min(nats)), ("last.keras", nats[-1])):
+        model = keras.saving.load_model(run / name, compile=False)
+        found = -pcnn.log_likelihood(model, IMAGES.validation, masks).mean()
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("moment", KILLED)
+def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, folders, tmp_path, no_pictures, moment):
+    folder = shutil.copytree(folders / moment, tmp_path / "killed")
+    train(CONFIG, IMAGES, folder, resume=True)
+    expected, found = history(run), history(folder)
+    assert len(found) == len(expected)
+    for expected_row, found_row in zip(expected, found):
+        assert found_row == pytest.approx(expected_row, rel=1e-5)
+    for name in ("last.keras", "model.keras"):
+        for one, other in zip(weights(run, name), weights(folder, name)):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_one_seed_makes_a_run_repeatable(folders, tmp_path, monkeypatch):
+    class Interrupted(Recorder):
+        def on_train_batch_end(self, *args, **kwargs):
+            super().on_train_batch_end(*args, **kwargs)
+            if self.step == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "Recorder", Interrupted)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, IMAGES, tmp_path)
+    with np.load(tmp_path / CHECKPOINT) as one, np.load(folders / "inside an epoch" / CHECKPOINT) as other:
+        assert one.files == other.files
+        for name in set(one.files) - {"run"}:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-6, atol=1e-7)
+
+
+def test_a_finished_run_has_nothing_to_resume(run, no_pictures):
+    before = (run / "history.csv").read_bytes()
+    model = train(CONFIG, IMAGES, run, resume=True)
+    assert (run / "history.csv").read_bytes() == before
+    for one, other in zip(model.get_weights(), weights(run, "last.keras")):
+        np.testing.assert_array_equal(one, other)
+
+
+def mistake(*args, **kwargs):
+    """The message, one line, that `train` refuses with."""
+    with pytest.raises(InputError) as caught:
+        train(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_resuming_with_other_settings_names_them(run):
+    message = mistake(CONFIG.replace(alpha=0.5), IMAGES, run, resume=True)
+    assert "alpha" in message and "0.5" in message and "1.0" in message
+
+
+def test_resuming_with_other_images_is_a_mistake(run):
+    assert "images" in mistake(CONFIG, IMAGES._replace(train=1 - IMAGES.train), run, resume=True)
+    assert "images" in mistake(CONFIG, IMAGES._replace(validation=1 - IMAGES.validation), run, resume=True)
+
+
+def test_a_folder_that_holds_a_model_is_not_written(run):
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert "--resume" in mistake(CONFIG, IMAGES, run)
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+def test_an_output_that_cannot_be_is_a_mistake(tmp_path):
+    (tmp_path / "file").touch()
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert str(output) in mistake(CONFIG, IMAGES, output)
+
+
+def test_there_must_be_something_to_resume_and_something_to_learn_from(tmp_path):
+    assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
+    few = IMAGES._replace(train=IMAGES.train[:3])
+    assert "batch" in mistake(CONFIG.replace(steps_per_epoch=0), few, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: b"", lambda content: b"not a checkpoint", lambda content: content[: len(content) // 2],
+    lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:],
+], ids=["empty", "text", "cut", "changed"])
+def test_a_damaged_checkpoint_is_a_mistake(run, tmp_path, damage):
+    (tmp_path / CHECKPOINT).write_bytes(damage((run / CHECKPOINT).read_bytes()))
+    assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
+
+
+def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
+    with np.load(run / CHECKPOINT) as file:
+        arrays = dict(file)
+    for lost in ("run", "model/000", "optimizer/000"):
+        np.savez(tmp_path / CHECKPOINT, **{name: value for name, value in arrays.items() if name != lost})
+        assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
+    for step in ("{}", "[]"):
+        np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": step})
+        assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
+
+
+def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
+    model = pcnn.build_model(CONFIG)
+    training.compile_model(model, 10)
+    model.optimizer.build(model.trainable_variables)
+    recorder = Recorder(tmp_path, CONFIG, IMAGES)
+    recorder.set_model(model)
+    recorder.step = 7
+    recorder.save()
+
+    def die(file, **arrays):
+        file.write(b"PK half of it")
+        raise OSError("no space left on device")
+
+    recorder.step = 8
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(np, "savez", die)
+        recorder.save()
+    again = Recorder(tmp_path, CONFIG, IMAGES)
+    again.restore(model)
+    assert again.step == 7
+    recorder.save()
+    again.restore(model)
+    assert again.step == 8
+
+
+@pytest.mark.parametrize("total_steps, warmup", [(150, 6), (30, 3), (5, 0), (1, 0)])
+def test_the_rate_warms_up_to_its_peak_and_falls_to_0(total_steps, warmup):
+    schedule = learning_rate(TINY.replace(learning_rate=0.01, schedule_peak=3.0, warmup_steps=6), total_steps)
+    rates = np.array([float(schedule(step)) for step in range(total_steps + 1)])
+    assert np.isfinite(rates).all()
+    assert rates.argmax() == warmup and rates.max() == pytest.approx(0.03)
+    assert (np.diff(rates[: warmup + 1]) > 0).all() and (np.diff(rates[warmup:]) < 0).all()
+    assert rates[-1] == pytest.approx(0, abs=1e-8)
+    assert warmup == 0 or rates[0] == 0
+
+
+def test_the_paper_s_rate_is_constant():
+    assert learning_rate(TINY.replace(schedule="constant", learning_rate=0.01), 100) == 0.01
