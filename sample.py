@@ -29,7 +29,8 @@ def parse():
     parser.add_argument("--keep-best", type=number(int, 1), metavar="N", help="show only the N likeliest")
     parser.add_argument("--min-log-likelihood", type=number(float), metavar="X",
                         help="show only those of at least this log-likelihood, in nats")
-    parser.add_argument("--sampler", default="fast", choices=["fast", "raster"], help="the same draws, fast or by the book")
+    parser.add_argument("--sampler", default="fast", choices=["fast", "raster"],
+                        help="a row or a pixel at a time: the same draws")
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
     flags = parser.parse_args()
     if flags.image and (flags.dataset or flags.index):

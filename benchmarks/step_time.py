@@ -54,7 +54,8 @@ def main():
 
     seconds = in_turn(
         RUNS, step=lambda: model.train_on_batch(*batch), full_step=lambda: full.train_on_batch(*batch),
-        forward=lambda: forward(batch[0])["logits"].numpy(), full_forward=lambda: full_forward(batch[0])["logits"].numpy())
+        forward=lambda: forward(batch[0])["logits"].numpy(),
+        full_forward=lambda: full_forward(batch[0])["logits"].numpy())
     work = multiplications(model) * config.batch_size * 28 * 28
     rate = matmul_rate()
     print(machine())

@@ -172,22 +172,24 @@ def examples(levels, masks, num_levels):
     return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
 
 
-def training_batches(levels, config, first_step, num_steps):
+def training_batches(levels, config, first_step, num_steps, mask_device=None):
     """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
 
-    Masks are drawn on the GPU if there is one, inside the pipeline, so that neither the processor
-    nor the model waits for them.
+    Masks are drawn inside the pipeline, ahead of the model.
 
     Args:
         levels: uint8 `(n, height, width, channels)`, all training images.
         config: a `Config`; `batch_size`, `seed`, `num_levels` and the blobs' numbers count.
+        mask_device: where masks are drawn, such as "/GPU:0"; by default there if there is one, and
+            otherwise on the processor.
 
     Returns:
         A `tf.data.Dataset` of what `examples` returns.
     """
     import tensorflow as tf
 
-    device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
+    if mask_device is None:
+        mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
     with tf.device("/CPU:0"):
         images = tf.constant(levels)
 
@@ -200,7 +202,7 @@ def training_batches(levels, config, first_step, num_steps):
         return step, tf.gather(images, chosen)
 
     def masked(step, chosen):
-        with tf.device(device):
+        with tf.device(mask_device):
             masks = random_blob_masks(
                 config.batch_size, config.height, config.width, config.max_num_blobs,
                 config.iter_min, config.iter_max, seed=tf.stack([tf.constant(config.seed, tf.int64), step]))

@@ -1,4 +1,8 @@
+import os
 import random
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -104,32 +108,40 @@ def test_bad_numbers_are_input_errors(change):
         pcnn.random_blob_masks(**{"batch": 2, "height": 5, "width": 5, **change})
 
 
-def traced(device):
-    import tensorflow as tf
-
-    @tf.function
-    def draw(seed):
-        with tf.device(device):
-            return pcnn.random_blob_masks(4, 8, 8, seed=seed)
-
-    return draw, draw.get_concrete_function(tf.TensorSpec((2,), tf.int64)).graph.get_operations()
-
-
 def test_every_op_has_a_gpu_kernel():
+    import tensorflow as tf
     from tensorflow.python.framework import kernels
 
-    _, operations = traced("/CPU:0")
-    without = {op.type for op in operations if op.type != "Placeholder"
+    drawing = tf.function(lambda seed: pcnn.random_blob_masks(4, 8, 8, seed=seed))
+    graph = drawing.get_concrete_function(tf.TensorSpec((2,), tf.int64)).graph
+    without = {op.type for op in graph.get_operations() if op.type != "Placeholder"
                and not any(k.device_type == "GPU" for k in kernels.get_registered_kernels_for_op(op.type).kernel)}
     if len(without) > 20:
         pytest.skip("this TensorFlow was built without GPU kernels")
     assert not without
 
 
-def test_ops_are_placed_where_they_are_asked_for():
-    _, operations = traced("/GPU:0")
-    unplaced = {op.name for op in operations if "GPU:0" not in op.device and op.type not in ("Placeholder", "Identity")}
-    assert not unplaced
+PLACED = """
+import re, sys
+import numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.debugging.set_log_device_placement(True)
+import pcnn_keras as pcnn
+from pcnn_keras.data import training_batches
+config = pcnn.Config(height=8, width=8, batch_size=4)
+next(iter(training_batches(np.zeros((9, 8, 8, 1), np.uint8), config, 0, 1, mask_device=sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("device", ["/CPU:0", "/CPU:1"])
+def test_masks_are_drawn_on_the_device_that_is_asked_for(device):
+    """Inside the running pipeline, on a second logical device as on the first."""
+    run = subprocess.run([sys.executable, "-c", PLACED, device], capture_output=True, text=True,
+                         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"})
+    assert run.returncode == 0, run.stderr
+    placed = re.findall(r"PopulationCount.*device:(CPU:\d)", run.stderr)
+    assert placed and {"/" + name for name in placed} == {device}
 
 
 FIXED = {
@@ -168,8 +180,9 @@ def test_random_masks():
 
 
 @pytest.mark.parametrize("spec", [
-    "bottom:4", "top:-1", "left:x", "right", "right:", "center:4", "edge:3", "rect:1,1,3,1", "rect:1,1,1", "hole:-1,0,1,1",
-    "hole:0,0,1,4", "random:1.1", "random:nan", "random", "blobs:0,1,2", "blobs:1,3,2", "blobs:1,2", "all:1", "none:0",
+    "bottom:4", "top:-1", "left:x", "right", "right:", "center:4", "edge:3", "rect:1,1,3,1", "rect:1,1,1",
+    "hole:-1,0,1,1", "hole:0,0,1,4", "random:1.1", "random:nan", "random", "blobs:0,1,2", "blobs:1,3,2", "blobs:1,2",
+    "all:1", "none:0",
     "", "middle:3", "nothing.png", "top:1.5"])
 def test_bad_masks_are_input_errors(spec):
     with pytest.raises(pcnn.InputError, match="^Mask ") as error:

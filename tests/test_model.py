@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -63,7 +64,8 @@ def test_probabilities_of_all_completions_sum_to_one(channels, num_levels):
     config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels)
     model = enlarge(pcnn.build_model(config), 3.0)
     hidden = np.array([[1, 1], [0, 1]] if channels == 1 else [[0, 1], [0, 1]], bool)
-    values = np.stack(np.meshgrid(*[range(num_levels)] * (hidden.sum() * channels)), -1).reshape(-1, hidden.sum(), channels)
+    grid = np.meshgrid(*[range(num_levels)] * (hidden.sum() * channels))
+    values = np.stack(grid, -1).reshape(-1, hidden.sum(), channels)
     images = np.ones((len(values), 2, 2, channels), int)
     images[:, hidden] = values
     masks = np.broadcast_to(~hidden[..., None], (len(values), 2, 2, 1)).astype(int)
@@ -74,7 +76,8 @@ def test_probabilities_of_all_completions_sum_to_one(channels, num_levels):
 
 def test_logits_are_the_sum_of_the_two_networks(tiny):
     rng = np.random.default_rng(0)
-    x = {"image": rng.random((3, 4, 5, 1)).astype("float32"), "conditioning": rng.random((3, 4, 5, 2)).astype("float32")}
+    x = {"image": rng.random((3, 4, 5, 1)).astype("float32"),
+         "conditioning": rng.random((3, 4, 5, 2)).astype("float32")}
     y = tiny(x)
     np.testing.assert_allclose(y["logits"], tiny.prior(x["image"]) + y["conditional_logits"], atol=1e-6)
     np.testing.assert_allclose(y["conditional_logits"], tiny.conditioner(x["conditioning"]), atol=1e-6)
@@ -128,7 +131,7 @@ def test_the_seed_draws_the_weights():
     (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
     (lambda folder: (folder / "config.json").write_text('{"colour": 3}'), "colour"),
     (lambda folder: TINY.replace(filters=9).save(folder / "config.json"), "not that of"),
-    (lambda folder: (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:5000]), "cannot be read")])
+    (lambda folder: os.truncate(folder / "model.keras", 5000), "cannot be read")])
 def test_a_spoilt_folder_is_an_input_error(tiny, tmp_path, spoil, message):
     TINY.save(tmp_path / "config.json")
     tiny.save(tmp_path / "model.keras")
@@ -174,7 +177,7 @@ def test_loads_and_trains_on_jax_without_tensorflow(tiny, tmp_path):
     TINY.save(tmp_path / "config.json")
     tiny.save(tmp_path / "model.keras")
     run = subprocess.run([sys.executable, "-c", JAX_RUN, str(tmp_path)], capture_output=True, text=True,
-                         env={**__import__("os").environ, "KERAS_BACKEND": "jax"})
+                         env={**os.environ, "KERAS_BACKEND": "jax"})
     assert run.returncode == 0, run.stderr
     expected = pcnn.log_likelihood(tiny, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]
     assert float(run.stdout) == pytest.approx(expected, abs=1e-4)

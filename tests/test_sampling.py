@@ -17,13 +17,17 @@ def case(changes, rng, batch=3):
 
 
 MASKS = {
-    "none": lambda s, rng: np.zeros(s), "all": lambda s, rng: np.ones(s), "bottom": lambda s, rng: np.indices(s)[1] >= s[1] - 1,
-    "top": lambda s, rng: np.indices(s)[1] < s[1] - 1, "random": lambda s, rng: rng.random(s) < 0.4,
+    "none": lambda s, rng: np.zeros(s),
+    "all": lambda s, rng: np.ones(s),
+    "bottom": lambda s, rng: np.indices(s)[1] >= s[1] - 1,
+    "top": lambda s, rng: np.indices(s)[1] < s[1] - 1,
+    "random": lambda s, rng: rng.random(s) < 0.4,
     "one": lambda s, rng: np.arange(np.prod(s)).reshape(s) % np.prod(s[1:]) != 7 % np.prod(s[1:])}
 
 
 @pytest.mark.parametrize("changes", [
-    {}, {"height": 7, "width": 6, "kernel_size": 5, "prior_depth": 2}, {"height": 1, "width": 1}, {"height": 1, "width": 6},
+    {}, {"height": 7, "width": 6, "kernel_size": 5, "prior_depth": 2}, {"height": 1, "width": 1},
+    {"height": 1, "width": 6},
     {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
     {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}])
 def test_fast_equals_raster(changes):
@@ -134,8 +138,9 @@ def test_ranked_puts_the_likeliest_first(tiny):
 
 
 @pytest.mark.parametrize("change", [
-    {"num_samples": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"temperature": float("inf")}, {"seed": -1},
-    {"seed": 2**63}, {"seed": 0.5}, {"seed": [1, 2]}, {"sampler": "quick"}, {"mask": np.full((4, 5, 1), 2)},
+    {"num_samples": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"temperature": float("inf")},
+    {"seed": -1}, {"seed": 2**63}, {"seed": 0.5}, {"seed": [1, 2]}, {"sampler": "quick"},
+    {"mask": np.full((4, 5, 1), 2)},
     {"image": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}, {"image": np.full((4, 5, 1), np.nan)}])
 def test_bad_arguments_are_input_errors(tiny, change):
     with pytest.raises(pcnn.InputError):
