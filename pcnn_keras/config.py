@@ -45,7 +45,7 @@ class Config:
     # Departures from the paper.
     loss_pixels: str = "hidden"  # "all": the published code's loss over every pixel
     schedule: str = "cosine"  # "constant": the paper's fixed rate
-    schedule_peak: float = 2.5  # the cosine's highest rate, as a multiple of `learning_rate`
+    schedule_peak: float = 5.0  # the cosine's highest rate, as a multiple of `learning_rate`
     warmup_steps: int = 50  # at most a tenth of the run
     clip_norm: float = 1.0  # global norm at which gradients are clipped; 0: never
 
