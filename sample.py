@@ -82,7 +82,7 @@ def main():
     levels = read_images(flags, config)
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
-    masks = np.stack([make(flags.seed + i) for i in range(len(levels)) for make in make_masks])
+    masks = np.stack([make((flags.seed + i) % 2**63) for i in range(len(levels)) for make in make_masks])
     try:
         flags.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 
 from pcnn_keras.errors import InputError
 
@@ -43,6 +44,7 @@ def number(kind, least=None, most=None):
 
 def run(main):
     """Calls `main()` and turns its outcome into an exit code."""
+    warnings.simplefilter("ignore")  # of libraries, about things that no flag changes
     try:
         sys.exit(main())
     except InputError as error:

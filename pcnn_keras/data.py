@@ -79,7 +79,7 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
         train, test = train[~is_test], train[is_test]
     held_out = min(len(train) // 10, 5000)
     if not held_out or not len(test):
-        raise InputError(f"{dataset!r} has too few images to be split in three: at least 12 are needed.")
+        raise InputError(f"{dataset!r} has too few images to be split in three: at least 11 are needed.")
     return Images(train[:-held_out], train[-held_out:], test)
 
 
@@ -99,10 +99,10 @@ def _folder(folder, prepare):
     if folder is None:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
     paths = list_images(folder)
-    colour = any(read_image(path).shape[-1] == 3 for path in paths[:20])
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
-        images = list(pool.map(lambda path: prepare(read_image(path, 3 if colour else 1)), paths))
-    return _stack(images, folder)
+        images = list(pool.map(lambda path: prepare(read_image(path)), paths))
+    channels = max(image.shape[-1] for image in images)
+    return _stack([convert(image, channels) for image in images], folder)
 
 
 def _stack(images, name):
@@ -118,7 +118,7 @@ def _tfds(name, data_dir, prepare):
 
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError:
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, ImportError):
         raise InputError(f"Unknown data set {name!r}: not one of digits, folder, celeba, "
                          "nor an image set of tensorflow_datasets.") from None
     if not builder.is_prepared():
@@ -197,8 +197,9 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
         at = step * config.batch_size + tf.range(config.batch_size, dtype=tf.int64)
         image_pass, place = at // len(levels), at % len(levels)
         # tf.random.experimental.index_shuffle, whose wrapper pads a batch of seeds wrongly (2.21).
-        seeds = tf.pad(image_pass[:, None], [(0, 0), (2, 0)]) + tf.constant([0, config.seed, 0], tf.int64)
-        chosen = tf.raw_ops.RandomIndexShuffle(index=place, seed=seeds, max_index=len(levels) - 1, rounds=4)
+        halves = tf.constant([config.seed >> 32, config.seed % 2**32, 0], tf.int64)  # 32 bits of each count
+        seeds = tf.pad(image_pass[:, None], [(0, 0), (2, 0)]) + halves
+        chosen = tf.raw_ops.RandomIndexShuffle(index=place, seed=seeds, max_index=len(levels) - 1, rounds=8)
         return step, tf.gather(images, chosen)
 
     def masked(step, chosen):

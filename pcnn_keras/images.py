@@ -1,6 +1,5 @@
 """Image files to bytes: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +36,14 @@ def read_image(path, channels=None):
         InputError: if the file is missing, damaged, or too large to be a picture.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                return np.asarray(_plain(image, channels)).reshape(image.height, image.width, -1)
+        with Image.open(path) as image:
+            if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
+                raise Image.DecompressionBombError
+            image.load()
+            return np.asarray(_plain(image, channels)).reshape(image.height, image.width, -1)
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise InputError(f"{path} has too many pixels.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -57,12 +56,10 @@ def _plain(image, channels):
         image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("floating-point pixels")
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        grey = False
-    else:
-        grey = image.mode in ("1", "L")
     if channels is None:
         channels = 1 if grey else 3
     return image.convert("L" if channels == 1 else "RGB")

@@ -10,6 +10,8 @@ constant: an image with few hidden pixels counts little, as it does in the avera
 import keras
 from keras import ops
 
+from pcnn_keras.errors import InputError
+
 
 @keras.saving.register_keras_serializable("pcnn_keras")
 class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
@@ -21,6 +23,7 @@ class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
     """
 
     def __init__(self, pixels="hidden", from_logits=True, name="cross_entropy", **kwargs):
+        _expect("pixels", pixels, ("hidden", "all"))
         super().__init__(from_logits=from_logits, name=name, **kwargs)
         self.pixels = pixels
 
@@ -44,6 +47,7 @@ class Nats(keras.metrics.Metric):
     """
 
     def __init__(self, per="image", name=None, **kwargs):
+        _expect("per", per, ("image", "hidden_pixel"))
         super().__init__(name=name or f"nats_per_{per}", **kwargs)
         self.per = per
         self.nats = self.add_variable((), "zeros", name="nats")
@@ -60,3 +64,8 @@ class Nats(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "per": self.per}
+
+
+def _expect(name, value, choices):
+    if value not in choices:
+        raise InputError(f"`{name}` must be one of {choices}. Received: {value!r}.")

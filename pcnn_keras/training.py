@@ -92,6 +92,7 @@ def train(config, images, output, resume=False):
     total_steps = steps_per_epoch * config.epochs
     model = build_model(config)
     compile_model(model, total_steps)
+    model.optimizer.build(model.trainable_variables)
     recorder = Recorder(output, config, images)
     if resume:
         recorder.restore(model)
@@ -142,8 +143,8 @@ class Recorder(keras.callbacks.Callback):
         self.history = []
         self.stop_after_epoch = False
         self._config = config
-        self._fingerprint = zlib.crc32(images.train.tobytes())
-        self._shown = images.validation[:3]
+        self._fingerprint = zlib.crc32(images.validation.tobytes(), zlib.crc32(images.train.tobytes()))
+        self._shown = images.validation[:6]
         self._metrics = None  # of an interrupted epoch, until it goes on
         self._seconds = 0.0
         self._started = self._saved = time.monotonic()
@@ -154,45 +155,49 @@ class Recorder(keras.callbacks.Callback):
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            run = json.loads(str(arrays.pop("run")))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            run = json.loads(str(arrays["run"]))
+            settings, fingerprint = Config.from_dict(run["config"]), run["fingerprint"]
+            self.step, self.history, self._seconds = run["step"], run["history"], run["seconds"]
+            self._metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
+            variables = [(variable, arrays[name]) for variable, name in _named(model)]
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-        for name, value in Config.from_dict(run["config"]).to_dict().items():
+        for name, value in settings.to_dict().items():
             if value != getattr(self._config, name):
                 raise InputError(f"Resuming needs the run's own settings: `{name}` was {value}. "
                                  f"Received: {getattr(self._config, name)}.")
-        if run["fingerprint"] != self._fingerprint:
+        if fingerprint != self._fingerprint:
             raise InputError("Resuming needs the images that the run was started with.")
-        self.step, self.history, self._seconds = run["step"], run["history"], run["seconds"]
-        self._metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
-        model.optimizer.build(model.trainable_variables)
-        for variable, name in _named(model):
-            variable.assign(arrays[name])
+        for variable, value in variables:
+            variable.assign(value)
 
-    def save(self):
+    def save(self, inside_epoch=False):
         """Writes the checkpoint aside, then renames it: a half-written one replaces nothing."""
         seconds = self._seconds + time.monotonic() - self._started
         run = {"config": self._config.to_dict(), "fingerprint": self._fingerprint, "step": self.step,
                "history": self.history, "seconds": seconds}
         arrays = {name: ops.convert_to_numpy(variable) for variable, name in _named(self.model)}
-        arrays |= {f"metric/{i:03}": ops.convert_to_numpy(variable)
-                   for i, variable in enumerate(self.model.metrics_variables)}
+        if inside_epoch:
+            arrays |= {f"metric/{i:03}": ops.convert_to_numpy(variable)
+                       for i, variable in enumerate(self.model.metrics_variables)}
         with _replacing(self.output / CHECKPOINT) as aside, open(aside, "wb") as file:
             np.savez(file, run=json.dumps(run), **arrays)
             file.flush()
             os.fsync(file.fileno())
         self._saved = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._metrics is not None:
-            for variable, value in zip(self.model.metrics_variables, self._metrics):
-                variable.assign(value)
-            self._metrics = None
+    def on_train_begin(self, logs=None):
+        if self.step == 0:  # a run that is killed early can go on, too
+            self.save()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-            self.save()
+        if self._metrics:  # they are sums, and are there only now
+            for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
+                variable.assign_add(value)
+            self._metrics = None
+        if batch + 1 < self.params["steps"] and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save(inside_epoch=True)
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = self._seconds + time.monotonic() - self._started
@@ -218,7 +223,7 @@ class Recorder(keras.callbacks.Callback):
         """`completions.png`: fixed held-out images under fixed masks and noise."""
         config = self._config
         masks = data.held_out_masks(len(self._shown), config)
-        result = inpaint(model, self._shown, masks, num_samples=3, seed=range(len(masks))).ranked()
+        result = inpaint(model, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()
         completion_grid(self.output / "completions.png", self._shown, masks, result.samples,
                         result.log_likelihood, config.num_levels, original=True)
 
