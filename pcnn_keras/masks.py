@@ -18,8 +18,11 @@ import numpy as np
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import read_image
 
-WORD = 31
-"""Binomial(n, 1/2) is the number of ones among n random bits; one random word gives up to 31."""
+COINS = 15
+"""Binomial(n, 1/2) is the number of heads among n coins; a random word of 16 bits holds 15, and one to spare."""
+
+MANY = 8191
+"""As high as counts go: eight of them still fit into 16 bits."""
 
 
 def random_blob_masks(batch, height, width, max_num_blobs=4, iter_min=2, iter_max=7, seed=0):
@@ -57,50 +60,53 @@ def random_blob_masks(batch, height, width, max_num_blobs=4, iter_min=2, iter_ma
     def uniform(shape, low, high, seed):
         return tf.random.stateless_uniform(shape, seed, low, high + 1, tf.int32)
 
-    # Grids are (height, width, batch) throughout: neighbours are then whole vectors apart.
+    # All grids are flat, (cells, batch), and have one cell beyond the end of each row that stays 0:
+    # then a neighbour is a fixed number of cells away, and shifting a grid by cells copies nothing.
+    across = width + 1
+    inside = np.arange(height * across) % across < width
     blobs = (max_num_blobs, batch)
     exists = tf.range(max_num_blobs)[:, None] < uniform((1, batch), 1, max_num_blobs, number)
     start = iter_max - uniform(blobs, iter_min, iter_max, iterations)
-    at = tf.stack([start, uniform(blobs, 0, height * width - 1, place),
-                   tf.broadcast_to(tf.range(batch), blobs)], axis=-1)
-    starting = tf.reshape(
-        tf.scatter_nd(at, tf.cast(exists, tf.float32), (iter_max + 1, height * width, batch)),
-        (iter_max + 1, height, width, batch))
-    words = tf.random.stateless_uniform((iter_max, height, width, batch), coins, None, None, tf.uint32)
-    words = tf.bitcast(tf.bitwise.right_shift(words, tf.constant(1, tf.uint32)), tf.int32)
+    cell = tf.gather(np.flatnonzero(inside).astype(np.int32), uniform(blobs, 0, height * width - 1, place))
+    at = tf.stack([start, cell, tf.broadcast_to(tf.range(batch), blobs)], axis=-1)
+    starting = tf.scatter_nd(at, tf.cast(exists, tf.float32), (iter_max + 1, len(inside), batch))
+    starting = tf.cast(starting, tf.uint16)
 
     counts = visible = starting[0]
-    for i in range(iter_max):
-        counts = _binomial_half(_sum_of_neighbours(counts), words[i]) + starting[i + 1]
-        visible += counts
-    return tf.transpose(tf.cast(visible > 0, tf.int32), (2, 0, 1))[..., None]
+    highest = tf.constant(np.where(inside, MANY, 0)[:, None], tf.uint16)
+    for i, key in enumerate(tf.unstack(tf.random.split(coins, max(iter_max, 1)))[:iter_max]):
+        words = tf.random.stateless_uniform((len(inside), -(-batch // 2)), key, None, None, tf.uint32)
+        words = tf.reshape(tf.bitcast(words, tf.uint16), (len(inside), -1))[:, :batch]
+        counts = tf.minimum(_binomial_half(_sum_of_neighbours(counts, across), words), highest) + starting[i + 1]
+        visible = tf.bitwise.bitwise_or(visible, counts)
+    visible = tf.reshape(tf.cast(tf.cast(visible, tf.bool), tf.int32), (height, across, batch))
+    return tf.transpose(visible[:, :width], (2, 0, 1))[..., None]
 
 
-def _sum_of_neighbours(counts):
-    """Over the eight neighbours inside the image: two products with a banded matrix."""
+def _sum_of_neighbours(counts, across):
+    """Over the eight neighbours of each cell of flat grids, `across` cells to a row."""
     import tensorflow as tf
 
-    def band(size):
-        return tf.constant(np.abs(np.subtract.outer(range(size), range(size))) <= 1, tf.float32)
-
-    height, width, batch = counts.shape
-    rows = tf.reshape(tf.matmul(band(width), counts), (height, -1))
-    return tf.reshape(tf.matmul(band(height), rows), (height, width, batch)) - counts
+    beyond = tf.zeros((across + 1, counts.shape[1]), counts.dtype)
+    padded = tf.concat([beyond, counts, beyond], axis=0)  # tf.pad has no GPU kernel for this type
+    rows = padded[: -2 * across] + padded[across:-across] + padded[2 * across :]
+    return rows[:-2] + rows[1:-1] + rows[2:] - counts
 
 
 def _binomial_half(n, words):
-    """One draw of Binomial(n, 1/2) a cell. n: whole float32 numbers; words: 31 random bits, int32.
+    """One draw of Binomial(n, 1/2) a cell. n: uint16; words: 16 random bits a cell, uint16.
 
-    Exact up to 31. What n has beyond that adds its mean: the cell is not empty, which is all that
-    a mask shows, and its neighbours see a count of the right size. The bound keeps a run of many
-    iterations from overflowing.
+    Exact up to 16. What n has beyond 15 adds its half, rounded by the spare coin: such a cell is
+    hardly ever empty, which is all that a mask shows of it, and its neighbours see a count of the
+    right size.
     """
     import tensorflow as tf
 
-    unused = tf.nn.relu(WORD - n)
-    ones = tf.raw_ops.PopulationCount(x=tf.bitwise.right_shift(words, tf.cast(unused, tf.int32)))
-    excess = tf.minimum(n + unused - WORD, 1e6)
-    return tf.cast(ones, tf.float32) + tf.floor(excess / 2)
+    one = tf.constant(1, tf.uint16)
+    few = tf.minimum(n, tf.constant(COINS, tf.uint16))
+    coins, spare = tf.bitwise.right_shift(words, one), tf.bitwise.bitwise_and(words, one)
+    heads = tf.raw_ops.PopulationCount(x=tf.bitwise.right_shift(coins, COINS - few))
+    return tf.cast(heads, tf.uint16) + tf.bitwise.right_shift(n - few + spare, one)
 
 
 PARAMETERS = {
