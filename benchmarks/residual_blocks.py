@@ -23,7 +23,7 @@ VARIANTS = {  # kernel sides of the convolutions, in order; "norm": layer normal
 
 def variant(name):
     """A replacement of `ResidualBlock` with other convolutions inside."""
-    from pcnn_keras.layers import SMALL
+    from pcnn_keras.layers import near_zero
 
     class Block(keras.layers.Layer):
         def __init__(self, filters, kernel_size, **kwargs):
@@ -31,7 +31,8 @@ def variant(name):
             sides = VARIANTS[name]
             self.norm = keras.layers.LayerNormalization() if name.startswith("norm") else None
             self.convolutions = [
-                keras.layers.Conv2D(filters, side, padding="same", kernel_initializer=SMALL if last else "he_uniform")
+                keras.layers.Conv2D(filters, side, padding="same",
+                                    kernel_initializer=near_zero() if last else "he_uniform")
                 for side, last in zip(sides, [False] * (len(sides) - 1) + [True])]
 
         def build(self, shape):

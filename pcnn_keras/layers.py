@@ -13,8 +13,10 @@ import keras
 import numpy as np
 from keras import ops
 
-SMALL = keras.initializers.VarianceScaling(0.01, "fan_in", "uniform")
-"""Initial weights of what is added to something: logits and residual branches start near zero."""
+
+def near_zero():
+    """Initial weights of what is added to something: logits and residual branches start near zero."""
+    return keras.initializers.VarianceScaling(0.01, "fan_in", "uniform")
 
 
 def channel_groups(num_channels, num_groups):
@@ -204,7 +206,7 @@ class GatedBlock(keras.layers.Layer):
             data_format="channels_last", dtype=self.dtype_policy)
         self.out = MaskedConv2D(
             filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
-            kernel_initializer="lecun_uniform" if restricted else SMALL)
+            kernel_initializer="lecun_uniform" if restricted else near_zero())
 
     def build(self, input_shape):
         vertical, horizontal = input_shape
@@ -269,7 +271,7 @@ class ResidualBlock(keras.layers.Layer):
         self.convolutions = [
             keras.layers.Conv2D(filters, 1, kernel_initializer="he_uniform", name="enter", **shared),
             keras.layers.Conv2D(filters, kernel_size, kernel_initializer="he_uniform", name="mix", **shared),
-            keras.layers.Conv2D(filters, 1, kernel_initializer=SMALL, name="leave", **shared),
+            keras.layers.Conv2D(filters, 1, kernel_initializer=near_zero(), name="leave", **shared),
         ]
 
     def build(self, input_shape):

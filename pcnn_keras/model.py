@@ -4,6 +4,7 @@
     p(x_i | x_<i, c) = softmax(logits_i)                                       (equation 3)
 """
 
+import random
 from pathlib import Path
 
 import keras
@@ -73,10 +74,15 @@ def xla_pays():
 def build_model(config):
     """A new model with fresh weights; see `PixelConstrainedCNN`.
 
-    Weights are drawn from `config.seed`, whatever was drawn before.
+    Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
+    go on as if nothing had been drawn.
     """
-    keras.utils.set_random_seed(config.seed % 2**32)
-    return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
+    state = random.getstate()  # where Keras's initializers take their seeds from
+    random.seed(config.seed)
+    try:
+        return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
+    finally:
+        random.setstate(state)
 
 
 def load(folder):

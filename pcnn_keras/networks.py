@@ -5,7 +5,7 @@ Both return `(batch, height, width, channels, num_levels)`. Grey and colour diff
 
 import keras
 
-from pcnn_keras.layers import SMALL, GatedBlock, MaskedConv2D, ResidualBlock
+from pcnn_keras.layers import GatedBlock, MaskedConv2D, ResidualBlock, near_zero
 
 
 def prior_logits(image, config):
@@ -25,7 +25,7 @@ def prior_logits(image, config):
         h = MaskedConv2D(config.head_filters, 1, channel_groups=groups, activation="relu",
                          kernel_initializer="he_uniform", name="prior_head")(h)
     logits = MaskedConv2D(config.channels * config.num_levels, 1, channel_groups=groups,
-                          kernel_initializer=SMALL, name="prior_output")(h)
+                          kernel_initializer=near_zero(), name="prior_output")(h)
     return _by_level(logits, config, "prior_logits")
 
 
@@ -41,7 +41,7 @@ def conditioning_logits(conditioning, config):
                             data_format="channels_last", name="conditioning_entry")(conditioning)
     for i in range(config.conditioning_depth):
         x = ResidualBlock(config.filters, config.kernel_size, name=f"conditioning_block_{i + 1}")(x)
-    logits = keras.layers.Conv2D(config.channels * config.num_levels, 1, kernel_initializer=SMALL,
+    logits = keras.layers.Conv2D(config.channels * config.num_levels, 1, kernel_initializer=near_zero(),
                                  data_format="channels_last", name="conditioning_output")(x)
     return _by_level(logits, config, "conditional_logits")
 

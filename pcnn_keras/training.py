@@ -144,6 +144,7 @@ class Recorder(keras.callbacks.Callback):
         self.stop_after_epoch = False
         self._config = config
         self._fingerprint = zlib.crc32(images.validation.tobytes(), zlib.crc32(images.train.tobytes()))
+        self._kept = build_model(config)  # what goes into the files: no optimizer, not compiled
         self._shown = images.validation[:6]
         self._metrics = None  # of an interrupted epoch, until it goes on
         self._seconds = 0.0
@@ -204,26 +205,25 @@ class Recorder(keras.callbacks.Callback):
         best = min((row[JUDGED_BY] for row in self.history), default=np.inf)
         self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(seconds, 1),
                              **{name: float(value) for name, value in sorted(logs.items())}})
-        kept = build_model(self._config)  # neither optimizer nor compilation go into the files
-        kept.set_weights(self.model.get_weights())
+        self._kept.set_weights(self.model.get_weights())
         names = ["last.keras"] + ["model.keras"] * (logs[JUDGED_BY] < best)
         for name in names:
             with _replacing(self.output / name) as aside:
-                kept.save(aside)
+                self._kept.save(aside)
         with _replacing(self.output / "history.csv") as aside, open(aside, "w", newline="") as file:
             table = csv.DictWriter(file, self.history[0])
             table.writeheader()
             table.writerows(self.history)
         training_curves(self.output / "curves.png", self.history)
-        self._draw_completions(kept)
+        self._draw_completions()
         self.save()
         self.model.stop_training = self.stop_after_epoch
 
-    def _draw_completions(self, model):
+    def _draw_completions(self):
         """`completions.png`: fixed held-out images under fixed masks and noise."""
         config = self._config
         masks = data.held_out_masks(len(self._shown), config)
-        result = inpaint(model, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()
+        result = inpaint(self._kept, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()
         completion_grid(self.output / "completions.png", self._shown, masks, result.samples,
                         result.log_likelihood, config.num_levels, original=True)
 

@@ -1,4 +1,5 @@
 import os
+import random
 import subprocess
 import sys
 
@@ -123,6 +124,20 @@ def test_the_seed_draws_the_weights():
 
     np.testing.assert_array_equal(weights(1), weights(1))
     assert (weights(1) != weights(2)).any()
+    same_in_another_process = subprocess.run(
+        [sys.executable, "-c", "from conftest import TINY; import pcnn_keras as pcnn; "
+         "print(*(float(abs(w).sum()) for w in pcnn.build_model(TINY.replace(seed=1)).get_weights()))"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    sums = [float(abs(w).sum()) for w in pcnn.build_model(TINY.replace(seed=1)).get_weights()]
+    assert [float(text) for text in same_in_another_process.stdout.split()] == pytest.approx(sums, rel=1e-6)
+
+
+def test_building_leaves_the_callers_random_numbers_alone():
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    pcnn.build_model(TINY)
+    assert random.random() == expected
 
 
 @pytest.mark.parametrize("spoil, message", [
