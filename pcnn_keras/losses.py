@@ -43,7 +43,7 @@ class Nats(keras.metrics.Metric):
         per: "image" or "hidden_pixel" (all colour channels of a pixel together).
 
     `update_state` takes levels `(batch, height, width, channels)`, logits of one more axis, and
-    weights `(batch, height, width, 1)`: 1 at hidden pixels.
+    weights `(batch, height, width, 1)`: 1 at hidden pixels; without weights, all are hidden.
     """
 
     def __init__(self, per="image", name=None, **kwargs):
@@ -53,7 +53,9 @@ class Nats(keras.metrics.Metric):
         self.nats = self.add_variable((), "zeros", name="nats")
         self.count = self.add_variable((), "zeros", name="count")
 
-    def update_state(self, y_true, y_pred, sample_weight):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is None:
+            sample_weight = ops.ones_like(y_pred[..., :1, 0])
         nats = ops.sparse_categorical_crossentropy(ops.cast(y_true, "int32"), y_pred, from_logits=True)
         self.nats.assign_add(ops.sum(nats * ops.cast(sample_weight, nats.dtype)))
         count = ops.sum(sample_weight) if self.per == "hidden_pixel" else ops.shape(y_true)[0]

@@ -64,6 +64,9 @@ def test_nats_are_averaged_over_images_or_hidden_pixels_of_all_batches(batch):
         assert float(metric.result()) == pytest.approx(total / count, rel=1e-5)
         metric.reset_state()
         assert float(metric.result()) == 0
+        metric.update_state(levels, logits)  # without weights: everything hidden
+        pixels = BATCH * (4 * 5 if per == "hidden_pixel" else 1)
+        assert float(metric.result()) == pytest.approx(nats(levels, logits).sum() / pixels, rel=1e-5)
 
 
 @pytest.mark.parametrize("pixels", ["hidden", "all"])
