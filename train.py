@@ -20,7 +20,7 @@ SETTINGS = {  # flag: (field of Config, type, help)
     "--min-iters": ("iter_min", int, "fewest iterations of a blob"),
     "--max-iters": ("iter_max", int, "most iterations of a blob"),
     "--seed": ("seed", int, "makes a run repeatable"),
-    "--loss-pixels": ("loss_pixels", str, "'hidden' or, as in the published code, 'all'"),
+    "--loss-pixels": ("loss_pixels", str, "which the loss is over: 'all' (published code) or 'hidden' (equation 2)"),
     "--schedule": ("schedule", str, "learning rate: 'cosine' or, as in the paper, 'constant'"),
     "--schedule-peak": ("schedule_peak", float, "the cosine's highest rate, in units of --learning-rate"),
     "--warmup-steps": ("warmup_steps", int, "steps over which the rate rises; at most a tenth of the run"),

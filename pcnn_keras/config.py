@@ -43,7 +43,7 @@ class Config:
     seed: int = 0
 
     # Departures from the paper.
-    loss_pixels: str = "hidden"  # "all": the published code's loss over every pixel
+    loss_pixels: str = "all"  # as in the published code; "hidden": only what equation 2 has
     schedule: str = "cosine"  # "constant": the paper's fixed rate
     schedule_peak: float = 5.0  # the cosine's highest rate, as a multiple of `learning_rate`
     warmup_steps: int = 50  # at most a tenth of the run

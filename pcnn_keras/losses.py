@@ -2,9 +2,12 @@
 
     maximise  log p(x_hidden | x_<i, c) + alpha · log p_cond(x_hidden | c),  averaged over images
 
-The likelihood is a product over hidden pixels (equation 2), so visible ones weigh nothing. The
-loss of a head is its negative log-likelihood divided by all of the batch's pixels and channels, a
-constant: an image with few hidden pixels counts little, as it does in the average over images.
+The likelihood is a product over hidden pixels (equation 2), and what is reported is over those
+alone. The loss may be, too; over all pixels, visible ones included, it led to slightly better
+likelihoods of the hidden ones (docs/experiments.md).
+
+The loss of a head is its negative log-likelihood divided by all of the batch's pixels and channels,
+a constant: an image with few hidden pixels counts little, as in the average over images.
 """
 
 import keras
