@@ -51,9 +51,9 @@ def choose_output(flags):
         return flags.output
     if not flags.dataset:
         raise InputError("--resume needs --dataset or --output to find the run.")
-    used, number = None, 1
-    while (folder := Path("saved_models", flags.dataset + (f"-{number}" if number > 1 else ""))).exists():
-        used, number = folder, number + 1
+    used, count = None, 1
+    while (folder := Path("saved_models", flags.dataset + (f"-{count}" if count > 1 else ""))).exists():
+        used, count = folder, count + 1
     if flags.resume and not used:
         raise InputError(f"There is no run to resume in {folder}.")
     return used if flags.resume else folder
@@ -74,7 +74,7 @@ def main():
     else:
         dataset = flags.dataset
         config = Config.preset(dataset if dataset in PRESETS else "mnist").replace(dataset=dataset)
-    asked = config.replace(**given)  # a value out of range is said before anything is loaded
+    config.replace(**given)  # a value out of range is said before anything is loaded
 
     import_tensorflow()
     from pcnn_keras.data import Images, load_images

@@ -22,6 +22,16 @@ def machine():
             f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}")
 
 
+def mnist(config):
+    """Training levels, and the held-out batches that `train.py` judges by."""
+    from pcnn_keras import data
+    from pcnn_keras.pixels import quantize
+    from pcnn_keras.training import HELD_OUT_IMAGES
+
+    train, validation, _ = (quantize(part, config.num_levels) for part in data.load_images("mnist"))
+    return train, data.held_out_batches(validation[:HELD_OUT_IMAGES], config).cache()
+
+
 def in_turn(runs, **functions):
     """Median seconds of each function, called in turn (A B A B …) after one call that is not counted."""
     seconds = {name: [] for name in functions}

@@ -11,7 +11,7 @@ import sys
 import time
 
 import keras
-from common import machine
+from common import machine, mnist
 from keras import ops
 
 import pcnn_keras as pcnn
@@ -50,14 +50,11 @@ def variant(name):
 
 def main():
     from pcnn_keras import data, networks
-    from pcnn_keras.pixels import quantize
-    from pcnn_keras.training import HELD_OUT_IMAGES, compile_model
+    from pcnn_keras.training import compile_model
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 120
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=6)
-    images = pcnn.load_images("mnist")
-    train, validation = (quantize(part, 2) for part in images[:2])
-    held_out = data.held_out_batches(validation[:HELD_OUT_IMAGES], config).cache()
+    train, held_out = mnist(config)
     print(machine(), flush=True)
     for name in sys.argv[2:] or VARIANTS:
         networks.ResidualBlock = variant(name)

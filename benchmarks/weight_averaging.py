@@ -9,21 +9,18 @@ the averaged weights of the same run on the same held-out images.
 import sys
 
 import keras
-from common import machine
+from common import machine, mnist
 
 import pcnn_keras as pcnn
 
 
 def main():
     from pcnn_keras import data
-    from pcnn_keras.pixels import quantize
-    from pcnn_keras.training import HELD_OUT_IMAGES, compile_model, learning_rate
+    from pcnn_keras.training import compile_model, learning_rate
 
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 150
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=3)
-    images = pcnn.load_images("mnist")
-    train, validation = (quantize(part, 2) for part in images[:2])
-    held_out = data.held_out_batches(validation[:HELD_OUT_IMAGES], config).cache()
+    train, held_out = mnist(config)
     print(machine(), flush=True)
     for momentum in (0.9, 0.98):
         model = pcnn.build_model(config)
