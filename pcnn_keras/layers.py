@@ -137,23 +137,39 @@ class MaskedConv2D(keras.layers.Conv2D):
         self.kernel_size, self.kernel_initializer = full_size, initializer
 
     def call(self, inputs):
-        return super().call(_pad(inputs, self._reach))
+        return super().call(_pad(inputs, self._reach, axis=1))
 
-    def row(self, window):
-        """The row-wise form: one output row from the input rows that it sees.
-
-        Args:
-            window: `(batch, kernel rows, width, in_channels)`; rows outside the image are zeros.
+    def row_form(self):
+        """The row-wise form, with the weights as they are now.
 
         Returns:
-            `(batch, 1, width, filters)`: that row of the layer's output.
+            A function from `(width, batch, rows * in_channels)`, the rows that an output row sees,
+            upper ones first, side by side in the channels (zeros for rows outside the image), to
+            that output row, `(width, batch, filters)`. Columns stand first: a shift along the row
+            is then a slice without a copy, and the convolution a matrix product.
         """
-        return super().call(_pad(window, [(0, 0), self._reach[1]]))
+        kernel = ops.transpose(self._masked(self.kernel), (1, 0, 2, 3))
+        kernel = ops.reshape(kernel, (-1, self.filters))
+
+        def row(window):
+            width = window.shape[0]
+            padded = _pad(window, self._reach[1:], axis=0)
+            shifts = [window if j == self._reach[1][0] else padded[j : j + width]
+                      for j in range(padded.shape[0] - width + 1)]
+            seen = shifts[0] if len(shifts) == 1 else ops.concatenate(shifts, axis=-1)
+            outputs = ops.matmul(ops.reshape(seen, (-1, kernel.shape[0])), kernel)
+            outputs = ops.reshape(outputs, (width, -1, self.filters))
+            return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+        return row
 
     def convolution_op(self, inputs, kernel):
-        if not self.kernel_mask.all():
-            kernel = kernel * ops.convert_to_tensor(self.kernel_mask, kernel.dtype)
-        return ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
+        return ops.conv(inputs, self._masked(kernel), padding="valid", data_format="channels_last")
+
+    def _masked(self, kernel):
+        if self.kernel_mask.all():
+            return kernel
+        return kernel * ops.convert_to_tensor(self.kernel_mask, kernel.dtype)
 
     def get_config(self):
         config = super().get_config()
@@ -163,11 +179,11 @@ class MaskedConv2D(keras.layers.Conv2D):
                 "channel_groups": self.channel_groups, "gated": self.gated}
 
 
-def _pad(x, reach):
-    """Zeros around height and width, or, where a reach is below zero, rows or columns less."""
-    (top, bottom), (left, right) = reach
-    x = x[:, : min(bottom, 0) or None, : min(right, 0) or None]
-    return ops.pad(x, [(0, 0), (top, max(bottom, 0)), (left, max(right, 0)), (0, 0)])
+def _pad(x, reaches, axis):
+    """Zeros around the axes from `axis` on, or, where a reach is below zero, entries less at the end."""
+    rest = [(0, 0)] * (len(x.shape) - axis - len(reaches))
+    x = x[(slice(None),) * axis + tuple(slice(min(after, 0) or None) for _, after in reaches)]
+    return ops.pad(x, [(0, 0)] * axis + [(before, max(after, 0)) for before, after in reaches] + rest)
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")
@@ -201,9 +217,7 @@ class GatedBlock(keras.layers.Layer):
             2 * filters, (1, kernel_size), stack="horizontal", channel_groups=channel_groups,
             gated=True, name="horizontal", **shared)
         # The vertical stack sees only rows above, so its channels may go to every group.
-        self.link = keras.layers.Conv2D(
-            2 * filters, 1, use_bias=False, kernel_initializer="lecun_uniform", name="link",
-            data_format="channels_last", dtype=self.dtype_policy)
+        self.link = MaskedConv2D(2 * filters, 1, use_bias=False, name="link", dtype=self.dtype_policy)
         self.out = MaskedConv2D(
             filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
             kernel_initializer="lecun_uniform" if restricted else near_zero())
@@ -218,22 +232,32 @@ class GatedBlock(keras.layers.Layer):
 
     def call(self, inputs):
         v, h = inputs
-        a = self.vertical(v)
-        return gate(a), self.horizontal_stack(h, self.link(a))
+        v, linked = self._vertical_stack(v, self.vertical, self.link)
+        return v, self._horizontal_stack(h, linked, self.horizontal, self.out)
 
-    def horizontal_stack(self, h, linked):
-        """`h'` from `h` and `link(a)`. No row depends on another: also the row-wise form."""
-        update = self.out(gate(self.horizontal(h) + linked))
-        return update if self.restricted else h + update
+    def row_form(self):
+        """The row-wise form, with the weights as they are now; shapes as in `MaskedConv2D.row_form`.
+
+        Returns:
+            Two functions. The first: from the window of rows that the vertical stack sees to `v'`
+            and `link(a)` of its last row. The second: from `h` and `link(a)` of a row to its `h'`.
+        """
+        vertical, link, horizontal, out = (
+            layer.row_form() for layer in (self.vertical, self.link, self.horizontal, self.out))
+        return (lambda window: self._vertical_stack(window, vertical, link),
+                lambda h, linked: self._horizontal_stack(h, linked, horizontal, out))
 
     def vertical_stack(self, v):
         """`v'` alone."""
         return gate(self.vertical(v))
 
-    def vertical_row(self, window):
-        """Row-wise form of the vertical stack: the row's `v'` and `link(a)`; see `MaskedConv2D.row`."""
-        a = self.vertical.row(window)
-        return gate(a), self.link(a)
+    def _vertical_stack(self, v, vertical, link):
+        a = vertical(v)
+        return gate(a), link(a)
+
+    def _horizontal_stack(self, h, linked, horizontal, out):
+        update = out(gate(horizontal(h) + linked))
+        return update if self.restricted else h + update
 
     def compute_output_shape(self, input_shape):
         return tuple((*shape[:-1], self.filters) for shape in input_shape)

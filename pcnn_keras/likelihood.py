@@ -7,7 +7,7 @@ Visible pixels add exactly 0. With everything hidden it is the unconditional lik
 
 import numpy as np
 
-from pcnn_keras.inputs import check_images, network_inputs
+from pcnn_keras.inputs import check_images, network_inputs, predict
 
 
 def log_likelihood(model, images, masks, batch_size=64):
@@ -50,5 +50,5 @@ def _log_probabilities(model, images, masks, batch_size):
     if not len(images):
         return np.zeros((*images.shape, model.config.num_levels), np.float32)
     inputs = network_inputs(images, masks, model.config.num_levels)
-    logits = model.predict(inputs, batch_size=batch_size, verbose=0)["logits"]
+    logits = predict(model, inputs, batch_size)["logits"]
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)

@@ -45,61 +45,98 @@ def _sample(model, levels, masks, conditional, gumbel, temperature):
     import tensorflow as tf
 
     config = model.config
-    blocks, _ = prior_layers(model.prior)
+    blocks, head = prior_layers(model.prior)
+    forms, head = [block.row_form() for block in blocks], [layer.row_form() for layer in head]
     hidden = tf.equal(masks, 0)
     levels = tf.where(hidden, 0, levels)
     rows = tf.where(tf.reduce_any(hidden, axis=(0, 2, 3)))[:, 0]
     rows = tf.cast(tf.concat([rows, [config.height]], axis=0), tf.int32)  # never empty
     first, last = rows[0], tf.reduce_max(tf.concat([rows[:-1] + 1, [0]], axis=0))
+    caches = _rows_above(blocks, _scaled(levels, config), first, config)
+    # From here on a row is `(width, n, …)`, and all rows of something stand one after the other.
+    levels, hidden, conditional, gumbel = map(_columns_first, (levels, hidden, conditional, gumbel))
 
-    def solve(row, linked, known):
+    def row_logits(levels, linked):
+        h = _scaled(levels, config)
+        for (_, within), link in zip(forms, linked):
+            h = within(h, link)
+        for layer in head:
+            h = layer(h)
+        return tf.reshape(h, (config.width, -1, config.channels, config.num_levels))
+
+    def solve(guess, linked, unknown, prior_free, held):
         """Draws one row and scores it. `linked`: what the vertical stack hands to each block there."""
-        unknown, prior_free, held = (x[:, row][:, None] for x in (hidden, conditional, gumbel))
 
-        def round_(_, guess, __):
-            logits = _row_logits(model, scale(tf.cast(guess, tf.float32), config.num_levels), linked)
-            logits += prior_free
-            drawn = tf.where(unknown, draw(logits, held, temperature), known)
-            return tf.reduce_any(drawn != guess), drawn, logits
+        def redraw(active, drawn, nats):
+            """One more round for those completions whose row may not be final yet."""
+            known, hidden, *link, free, noise_ = (
+                tf.gather(x, active, axis=1) for x in (drawn, unknown, *linked, prior_free, held))
+            logits = row_logits(known, link) + free
+            new = tf.where(hidden, draw(logits, noise_, temperature), known)
+            scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=new, logits=logits)
+            gained = -tf.reduce_sum(tf.where(hidden, scored, 0), axis=(0, 2))
+            at = active[:, None]
+            drawn = tf.transpose(tf.tensor_scatter_nd_update(
+                tf.transpose(drawn, (1, 0, 2)), at, tf.transpose(new, (1, 0, 2))), (1, 0, 2))
+            nats = tf.tensor_scatter_nd_update(nats, at, gained)
+            return tf.boolean_mask(active, tf.reduce_any(new != known, axis=(0, 2))), drawn, nats
 
-        # Final after at most a round for each value, and one round more to see that nothing changes.
-        _, drawn, logits = tf.while_loop(lambda changed, *_: changed, round_, (True, known, prior_free),
-                                         maximum_iterations=config.width * config.channels + 1)
-        scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=drawn, logits=logits)
-        return drawn, -tf.reduce_sum(tf.where(unknown, scored, 0), axis=(1, 2, 3))
+        active = tf.cast(tf.where(tf.reduce_any(unknown, axis=(0, 2)))[:, 0], tf.int32)
+        _, drawn, nats = tf.while_loop(
+            lambda active, *_: tf.size(active) > 0, redraw,
+            (active, guess, tf.zeros_like(guess[0, :, 0], tf.float32)),
+            # Final after at most a round for each value, and one round more to see that nothing changes.
+            maximum_iterations=config.width * config.channels + 1,
+            shape_invariants=(tf.TensorShape([None]), guess.shape, tf.TensorShape([None])))
+        return drawn, nats
 
-    def step(row, levels, nats, caches):
+    def step(row, above, levels, nats, caches):
         v, linked, shifted = None, [], []
-        for block, cache in zip(blocks, caches):
-            window = cache if v is None else tf.concat([cache, v], axis=1)
-            v, link = block.vertical_row(window)
+        for (vertical, _), cache in zip(forms, caches):
+            window = cache if v is None else tf.concat([cache, v], axis=-1)
+            v, link = vertical(window)
             linked.append(link)
-            shifted.append(window[:, 1:])
-        drawn, gained = solve(row, linked, levels[:, row][:, None])
-        shifted[0] = tf.concat([shifted[0], scale(tf.cast(drawn, tf.float32), config.num_levels)], axis=1)
-        at_row = tf.range(config.height)[:, None, None] == row
-        return row + 1, tf.where(at_row, drawn, levels), nats + gained, shifted
+            shifted.append(window[..., -cache.shape[-1] :])
+        unknown = hidden[row]
+        drawn, gained = solve(tf.where(unknown, above, levels[row]), linked, unknown, conditional[row], gumbel[row])
+        shifted[0] = tf.concat([caches[0][..., config.channels :], _scaled(drawn, config)], axis=-1)
+        levels = tf.tensor_scatter_nd_update(levels, [[row]], drawn[None])
+        return row + 1, drawn, levels, nats + gained, shifted
 
-    caches = _rows_above(blocks, scale(tf.cast(levels, tf.float32), config.num_levels), first, config)
-    nats = tf.zeros_like(levels[:, 0, 0, 0], tf.float32)
-    _, levels, nats, _ = tf.while_loop(lambda row, *_: row < last, step, (first, levels, nats, caches))
-    return levels, nats
+    nats = tf.zeros_like(levels[0, 0, :, 0], tf.float32)
+    above = levels[tf.maximum(first - 1, 0)]  # a row looks like the one above it: the first guess
+    _, _, levels, nats, _ = tf.while_loop(
+        lambda row, *_: row < last, step, (first, above, levels, nats, caches))
+    return tf.transpose(levels, (2, 0, 1, 3)), nats
+
+
+def _columns_first(x):
+    """`(n, height, width, …)` to `(height, width, n, …)`."""
+    import tensorflow as tf
+
+    return tf.transpose(x, (1, 2, 0, *range(3, len(x.shape))))
+
+
+def _scaled(levels, config):
+    import tensorflow as tf
+
+    return scale(tf.cast(levels, tf.float32), config.num_levels)
 
 
 def _rows_above(blocks, image, first, config):
-    """For each block, the last `kernel_size // 2` rows before row `first` of what it reads: one pass."""
+    """For each block, the `kernel_size // 2` rows of its input before row `first`, side by side: one pass."""
     import tensorflow as tf
 
     reach = config.kernel_size // 2
+    widths = [config.channels] + [config.filters] * (len(blocks) - 1)
 
     def keep(x):
         padded = tf.pad(x, [(0, 0), (reach, 0), (0, 0), (0, 0)])
-        kept = padded[:, tf.shape(padded)[1] - reach :]
-        return tf.ensure_shape(kept, (None, reach, config.width, x.shape[-1]))
+        kept = tf.transpose(padded[:, tf.shape(padded)[1] - reach :], (2, 0, 1, 3))
+        return tf.reshape(kept, (config.width, -1, reach * x.shape[-1]))
 
     def nothing():
-        width = [config.channels] + [config.filters] * (len(blocks) - 1)
-        return [tf.zeros((tf.shape(image)[0], reach, config.width, w)) for w in width]
+        return [tf.zeros((config.width, tf.shape(image)[0], reach * width)) for width in widths]
 
     def one_pass():
         v = image[:, :first]
@@ -110,18 +147,6 @@ def _rows_above(blocks, image, first, config):
         return kept
 
     return tf.cond(first > 0, one_pass, nothing)
-
-
-def _row_logits(model, h, linked):
-    """Prior logits of one row, `(n, 1, width, channels, num_levels)`, from the row itself."""
-    import tensorflow as tf
-
-    blocks, head = prior_layers(model.prior)
-    for block, link in zip(blocks, linked):
-        h = block.horizontal_stack(h, link)
-    for layer in head:
-        h = layer(h)
-    return tf.reshape(h, (-1, 1, model.config.width, model.config.channels, model.config.num_levels))
 
 
 def draw(logits, gumbel, temperature):

@@ -63,15 +63,15 @@ def break_cache(monkeypatch):
 def break_mask(monkeypatch):
     from pcnn_keras.layers import GatedBlock
 
-    whole = GatedBlock.horizontal_stack
-    monkeypatch.setattr(GatedBlock, "horizontal_stack", lambda self, h, linked: whole(self, h[:, :, ::-1], linked))
+    whole = GatedBlock._horizontal_stack
+    monkeypatch.setattr(GatedBlock, "_horizontal_stack", lambda self, h, *rest: whole(self, h[::-1], *rest))
 
 
 def break_channels(monkeypatch):
     from pcnn_keras import rows
 
-    whole = rows._row_logits
-    monkeypatch.setattr(rows, "_row_logits", lambda *args: whole(*args)[..., ::-1, :])
+    whole = rows.draw
+    monkeypatch.setattr(rows, "draw", lambda *args: whole(*args)[..., ::-1])
 
 
 @pytest.mark.parametrize("damage", [break_cache, break_mask, break_channels])
