@@ -132,3 +132,24 @@ def test_initializer_is_that_of_the_config():
     layer.build((None, 4, 4, 2))
     assert layer.get_config()["kernel_initializer"]["class_name"] == "HeNormal"
     assert layer.get_config()["kernel_size"] == (3, 3)
+
+
+@pytest.mark.parametrize("stack, size", STACKS)
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("height, width", [(6, 5), (3, 1)])
+def test_row_form_equals_the_layer(stack, size, restricted, groups, height, width):
+    if (size, restricted, groups) == ((1, 1), True, 1):
+        pytest.skip("a restricted 1 x 1 kernel sees nothing")
+    layer = MaskedConv2D(6, size, stack=stack, restricted=restricted, channel_groups=groups, activation="relu")
+    x = np.random.default_rng(0).normal(size=(2, height, width, 4)).astype("float32")
+    whole = np.asarray(layer(x))
+    layer.bias.assign(np.linspace(-1, 1, 6))
+    assert (np.asarray(layer(x)) != whole).any()
+    whole, row = np.asarray(layer(x)), layer.row_form()
+    rows = layer.kernel.shape[0]
+    above = rows if restricted and stack == "vertical" else rows - 1
+    padded = np.pad(x, [(0, 0), (above, 0), (0, 0), (0, 0)])
+    for i in range(height):
+        window = np.concatenate([padded[:, i + j] for j in range(rows)], axis=-1).transpose(1, 0, 2)
+        np.testing.assert_allclose(np.asarray(row(window)), whole[:, i].transpose(1, 0, 2), atol=1e-5)
