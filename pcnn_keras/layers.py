@@ -9,6 +9,8 @@ spot: the vertical stack sees every row above, the horizontal stack the pixels t
 own row, and 1 x 1 convolutions carry the former into the latter.
 """
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -146,19 +148,18 @@ class MaskedConv2D(keras.layers.Conv2D):
             A function from `(width, batch, rows * in_channels)`, the rows that an output row sees,
             upper ones first, side by side in the channels (zeros for rows outside the image), to
             that output row, `(width, batch, filters)`. Columns stand first: a shift along the row
-            is then a slice without a copy, and the convolution a matrix product.
+            is then a slice without a copy, and the convolution a sum of matrix products.
         """
         kernel = ops.transpose(self._masked(self.kernel), (1, 0, 2, 3))
-        kernel = ops.reshape(kernel, (-1, self.filters))
+        matrices = [ops.reshape(kernel[j], (-1, self.filters)) for j in range(kernel.shape[0])]
+        left = self._reach[1][0]
 
         def row(window):
-            width = window.shape[0]
+            width, _, channels = window.shape
             padded = _pad(window, self._reach[1:], axis=0)
-            shifts = [window if j == self._reach[1][0] else padded[j : j + width]
-                      for j in range(padded.shape[0] - width + 1)]
-            seen = shifts[0] if len(shifts) == 1 else ops.concatenate(shifts, axis=-1)
-            outputs = ops.matmul(ops.reshape(seen, (-1, kernel.shape[0])), kernel)
-            outputs = ops.reshape(outputs, (width, -1, self.filters))
+            shifts = (window if j == left else padded[j : j + width] for j in range(len(matrices)))
+            products = map(ops.matmul, (ops.reshape(shift, (-1, channels)) for shift in shifts), matrices)
+            outputs = ops.reshape(functools.reduce(ops.add, products), (width, -1, self.filters))
             return self.activation(outputs + self.bias if self.use_bias else outputs)
 
         return row
