@@ -13,6 +13,7 @@ _HOME = {
     "build_model": "model",
     "load": "model",
     "inpaint": "sampling",
+    "probability_progression": "progression",
     "log_likelihood": "likelihood",
     "pixel_probabilities": "likelihood",
     "random_blob_masks": "masks",

@@ -41,14 +41,28 @@ def pixel_probabilities(model, images, masks, batch_size=64):
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
     images, masks = check_images(model.config, images, masks)
-    probabilities = np.exp(_log_probabilities(model, images, masks, batch_size))
-    known = np.eye(model.config.num_levels, dtype=np.float32)[images]
+    return one_hot_where_visible(np.exp(_log_probabilities(model, images, masks, batch_size)), images, masks)
+
+
+def conditional_logits(model, images, masks, batch_size=64):
+    """Logits of the conditioning network alone, from checked arrays; hidden pixels are not looked at."""
+    inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)
+    return predict(model.conditioner, inputs["conditioning"], batch_size)
+
+
+def one_hot_where_visible(probabilities, images, masks):
+    """Probabilities `(batch, height, width, channels, num_levels)` with certainty where pixels are known."""
+    known = np.eye(probabilities.shape[-1], dtype=np.float32)[images]
     return np.where(masks[..., None] == 1, known, probabilities)
+
+
+def log_softmax(logits):
+    """Log-probabilities over the last axis, NumPy."""
+    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
 
 
 def _log_probabilities(model, images, masks, batch_size):
     if not len(images):
         return np.zeros((*images.shape, model.config.num_levels), np.float32)
     inputs = network_inputs(images, masks, model.config.num_levels)
-    logits = predict(model, inputs, batch_size)["logits"]
-    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    return log_softmax(predict(model, inputs, batch_size)["logits"])

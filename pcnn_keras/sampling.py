@@ -13,8 +13,8 @@ import numpy as np
 
 from pcnn_keras import noise, rows
 from pcnn_keras.errors import InputError
-from pcnn_keras.inputs import check_images, network_inputs, predict
-from pcnn_keras.likelihood import log_likelihood
+from pcnn_keras.inputs import check_images
+from pcnn_keras.likelihood import conditional_logits, log_likelihood
 from pcnn_keras.pixels import scale
 
 SAMPLERS = ("fast", "raster")
@@ -72,17 +72,32 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
     single = image.ndim == 3
     images, masks = check_images(model.config, image[None] if single else image,
                                  mask[None] if single else mask)
-    if not num_samples >= 1:
-        raise InputError(f"`num_samples` must be at least 1. Received: {num_samples}.")
+    if not (isinstance(num_samples, (int, np.integer)) and num_samples >= 1):
+        raise InputError(f"`num_samples` must be a whole number from 1 up. Received: {num_samples}.")
     if not 0 <= temperature < np.inf:
         raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     seeds = _seeds(seed, len(images))
+    conditional = conditional_logits(model, images, masks)
+    result = draw(model, images, masks, conditional, num_samples, temperature, seeds, sampler, batch_size, progress)
+    return Completions(*(field[0] for field in result)) if single else result
 
-    inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)
-    conditional = predict(model.conditioner, inputs["conditioning"], batch_size or 32)
-    number = np.arange(len(images) * num_samples)  # one for each completion to be drawn
+
+def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sampler="fast", batch_size=None,
+         progress=None):
+    """What `inpaint` does, from checked arguments and given conditional logits.
+
+    Args:
+        levels, masks: as `inpaint`'s `image` and `mask`, with a batch axis; what is visible stays.
+        conditional: float32 `(batch, height, width, channels, num_levels)`. Those of the images'
+            own masks make completions; those of smaller masks, continuations of what is drawn so far.
+        seeds: int64 `(batch,)`.
+
+    Returns:
+        `Completions` of the batch.
+    """
+    number = np.arange(len(levels) * num_samples)  # one for each completion to be drawn
     image_of, completion = number // num_samples, number % num_samples
     workers, most = _workers(sampler)
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
@@ -90,7 +105,7 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
     if not hasattr(model, "row_sampler"):
         model.row_sampler = rows.sampler(model)
 
-    def draw(start):
+    def draw_from(start):
         part = slice(start, start + size)
         of = image_of[part]
 
@@ -98,19 +113,18 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
             if progress:
                 progress((start + share * len(of)) / len(number))
 
-        return draw_chunk(model, images[of], masks[of], conditional[of], seeds[of], completion[part],
+        return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
                           np.float32(temperature), report)
 
-    samples = np.empty((len(number), *images.shape[1:]), np.int32)
+    samples = np.empty((len(number), *levels.shape[1:]), np.int32)
     likelihood = np.empty(len(number), np.float32)
     with ThreadPoolExecutor(workers) as pool:
         starts = range(0, len(number), size)
-        for start, drawn in zip(starts, pool.map(draw, starts)):
+        for start, drawn in zip(starts, pool.map(draw_from, starts)):
             samples[start : start + size], likelihood[start : start + size] = drawn
-    shape = (len(images), num_samples)
-    result = Completions(samples.reshape(*shape, *images.shape[1:]), likelihood.reshape(shape),
-                         completion.reshape(shape).astype(np.int32))
-    return Completions(*(field[0] for field in result)) if single else result
+    shape = (len(levels), num_samples)
+    return Completions(samples.reshape(*shape, *levels.shape[1:]), likelihood.reshape(shape),
+                       completion.reshape(shape).astype(np.int32))
 
 
 def _seeds(seed, batch):

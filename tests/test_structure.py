@@ -12,7 +12,8 @@ import pcnn_keras
 FOLDER = Path(pcnn_keras.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 ORDER = ("errors", "config", "pixels", "images", "masks", "noise", "layers", "inputs", "data", "networks", "losses",
-         "model", "likelihood", "rows", "sampling", "plots", "training")
+         "model", "likelihood", "rows", "sampling", "progression", "plots",
+         "training")
 """A module imports only such as stand before it. `cli`, on the side, imports `errors` alone."""
 
 

@@ -1,0 +1,66 @@
+"""Completions: time against batch, hidden share and image side, in full forward passes.
+
+`python benchmarks/sampling.py [MODEL]`: a trained model (default: saved_models/mnist). The image is
+one of the model's own draws. A pass is one teacher-forced evaluation of as many images as there are
+completions, in the same run. Larger sides: the same weights on the image doubled, and doubled again.
+"""
+
+import sys
+
+import numpy as np
+from common import in_turn, machine
+
+import pcnn_keras as pcnn
+from pcnn_keras.inputs import network_inputs
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
+
+
+def top_hidden(config, share):
+    """Mask `(height, width, 1)`: the top `share` of the rows hidden."""
+    mask = np.ones((config.height, config.width, 1), np.int32)
+    mask[: round(share * config.height)] = 0
+    return mask
+
+
+def row(name, model, image, mask, count, runs=5):
+    """Times `count` completions beside one pass over as many images, in turn."""
+    inputs = network_inputs(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), model.config.num_levels)
+    seconds = in_turn(runs, fast=lambda: pcnn.inpaint(model, image, mask, count),
+                      a_pass=lambda: model.predict_on_batch(inputs))
+    print(f"{name:34}{seconds['fast']:9.3f} s {seconds['a_pass']:9.3f} s {seconds['fast'] / seconds['a_pass']:8.2f}",
+          flush=True)
+    return seconds["fast"]
+
+
+def enlarged(model, factor):
+    """The same weights for images `factor` times as high and wide."""
+    config = model.config
+    larger = pcnn.build_model(config.replace(height=config.height * factor, width=config.width * factor))
+    larger.set_weights(model.get_weights())
+    return larger
+
+
+def main():
+    model = pcnn.load(MODEL)
+    config = model.config
+    nothing = np.zeros((config.height, config.width, config.channels), np.int32)
+    image = pcnn.inpaint(model, nothing, top_hidden(config, 1), 1, seed=1).samples[0]
+    mask = top_hidden(config, 0.75)
+    print(machine())
+    print(f"{'':34}{'completions':>11} {'a pass':>11} {'passes':>8}")
+    seconds = {count: row(f"{count} completions, top 75 % hidden", model, image, mask, count,
+                          runs={1: 20, 256: 3}.get(count, 7)) for count in (1, 4, 16, 64, 256)}
+    for share in (0.25, 0.5, 1):
+        row(f"64 completions, top {share:.0%} hidden", model, image, top_hidden(config, share), 64)
+    for factor in (2, 4):
+        larger = enlarged(model, factor)
+        picture = image.repeat(factor, 0).repeat(factor, 1)
+        row(f"16 completions, {larger.config.height} x {larger.config.width}", larger, picture,
+            top_hidden(larger.config, 0.75), 16, runs=2)
+    slow = in_turn(1, raster=lambda: pcnn.inpaint(model, image, mask, 16, sampler="raster"))["raster"]
+    print(f"16 completions, a pass of the prior a pixel: {slow:.0f} s, {slow / seconds[16]:.0f} times as long as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""How the probabilities of hidden pixels sharpen while pixels are drawn (section 5.4, figure 8).
+
+When the pixels D of a completion are drawn, the others follow
+
+    p(x_i | x_D, c) = mean over continuations x of x_D of p(x_i | x_<i, c)
+
+so each stage draws continuations and averages the model's own probabilities over them. The
+conditioning stays that of the visible pixels: what is drawn is seen by the prior alone, as always.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pcnn_keras.errors import InputError
+from pcnn_keras.inputs import check_images, predict
+from pcnn_keras.likelihood import conditional_logits, log_softmax, one_hot_where_visible
+from pcnn_keras.pixels import scale
+from pcnn_keras.sampling import draw, inpaint
+
+
+class Progression(NamedTuple):
+    """Stages of one completion.
+
+    Fields:
+        sample: int32 levels `(height, width, channels)`, the completion.
+        known: int32 `(stages, height, width, 1)`, 1 = visible or drawn by then.
+        probabilities: float32 `(stages, height, width, channels, num_levels)`; one-hot where known.
+    """
+
+    sample: np.ndarray
+    known: np.ndarray
+    probabilities: np.ndarray
+
+
+def probability_progression(model, image, mask, num_stages=6, num_continuations=64, seed=0, progress=None):
+    """Draws a completion and says what is known of each pixel at stages on the way.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        image, mask: as in `inpaint`, one image.
+        num_stages: at least 2. The first is before anything is drawn, the last when all is; the
+            hidden pixels are shared out evenly between them, in raster order.
+        num_continuations: over how many the probabilities are averaged; their standard error is at
+            most 1 / (2 sqrt(num_continuations)).
+        seed: of the completion, which is `inpaint`'s first; from 0 to 2^63 - 1.
+        progress: as in `inpaint`.
+
+    Returns:
+        `Progression`.
+
+    Raises:
+        InputError: if an argument is out of range or does not fit the model.
+    """
+    if num_stages < 2 or num_continuations < 1:
+        raise InputError("At least 2 stages and 1 continuation are needed. "
+                         f"Received: {num_stages} and {num_continuations}.")
+    images, masks = check_images(model.config, np.asarray(image)[None], np.asarray(mask)[None])
+    sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
+    order = np.cumsum(masks[0] == 0).reshape(masks[0].shape)  # 1 for the first hidden pixel, 2 …
+    drawn = np.round(np.linspace(0, order.max(), num_stages)).astype(int)
+    known = np.where(order <= drawn[:, None, None, None], 1, masks[0]).astype(np.int32)
+
+    conditional = conditional_logits(model, images, masks)
+    levels = np.repeat(sample[None], num_stages, axis=0)
+    others = np.full(num_stages, (seed + 1) % 2**63, np.int64)  # not the noise that the completion had
+    continued = draw(model, levels, known, np.repeat(conditional, num_stages, axis=0), num_continuations, 1.0, others,
+                     progress=progress).samples
+    flat = scale(continued.reshape(-1, *sample.shape).astype(np.float32), model.config.num_levels)
+    probabilities = np.exp(log_softmax(predict(model.prior, flat, 64) + conditional))
+    mean = probabilities.reshape(num_stages, num_continuations, *probabilities.shape[1:]).mean(axis=1)
+    return Progression(sample, known, one_hot_where_visible(mean, levels, known))
