@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.cli import Parser, Progress, import_tensorflow, number, run
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 
@@ -15,7 +15,8 @@ def parse():
     parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
     parser.add_argument("--image", type=Path, nargs="+", metavar="FILE",
                         help="image files: cropped to the model's shape and resized, made grey for a grey model")
-    parser.add_argument("--dataset", help="take images from this set's test split (default: the model's own)")
+    parser.add_argument("--dataset", help="take images from this set's test split (default: the examples that "
+                                          "are with the model, or its own set)")
     parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
     parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
     parser.add_argument("--mask", nargs="+", metavar="SPEC",
@@ -31,6 +32,8 @@ def parse():
                         help="show only those of at least this log-likelihood, in nats")
     parser.add_argument("--sampler", default="fast", choices=["fast", "raster"],
                         help="a row or a pixel at a time: the same draws")
+    parser.add_argument("--progression", action="store_true",
+                        help="also show how probabilities sharpen while the likeliest is drawn: progression.png")
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
     flags = parser.parse_args()
     if flags.image and (flags.dataset or flags.index):
@@ -42,24 +45,22 @@ def read_images(flags, config):
     """Levels `(n, height, width, channels)` of the images that were asked for."""
     import numpy as np
 
-    from pcnn_keras.images import read_image, resize
+    from pcnn_keras.images import list_images, read_image, resize
     from pcnn_keras.pixels import quantize
 
-    if flags.image:
-        images = [resize(read_image(path, config.channels), config.height, config.width) for path in flags.image]
+    paths, examples = flags.image, flags.model / "examples"
+    if not (paths or flags.dataset or flags.index) and examples.is_dir():
+        paths = list_images(examples)
+    if paths:
+        images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
         return quantize(np.stack(images), config.num_levels)
-    from pcnn_keras.data import load_images
+    from pcnn_keras.data import load_test_images
 
-    dataset = flags.dataset or config.dataset
-    size = config.height if config.height == config.width else None
-    test = load_images(dataset, flags.data_dir, size, grayscale=config.channels == 1).test
-    if test.shape[1:] != (config.height, config.width, config.channels):
-        raise InputError(f"The images of {dataset!r} are of shape {test.shape[1:]}, the model's of "
-                         f"{(config.height, config.width, config.channels)}.")
+    test = load_test_images(config, flags.dataset, flags.data_dir)
     index = flags.index or range(min(4, len(test)))
     if max(index) >= len(test):
-        raise InputError(f"--index {max(index)}: the test split of {dataset!r} has {len(test)} images.")
-    return quantize(test[list(index)], config.num_levels)
+        raise InputError(f"--index {max(index)}: the test split has {len(test)} images.")
+    return test[list(index)]
 
 
 def main():
@@ -76,7 +77,8 @@ def main():
     import numpy as np
 
     from pcnn_keras.model import load
-    from pcnn_keras.plots import completion_grid
+    from pcnn_keras.plots import completion_grid, progression_grid
+    from pcnn_keras.progression import probability_progression
     from pcnn_keras.sampling import inpaint
 
     levels = read_images(flags, config)
@@ -87,7 +89,9 @@ def main():
         flags.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{flags.output} cannot be written: {error.strerror}.") from error
-    result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler).ranked()
+    with Progress("Drawing completions") as progress:
+        result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler,
+                         progress=progress).ranked()
 
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
     if flags.min_log_likelihood is not None:
@@ -99,7 +103,16 @@ def main():
     for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):
         shown = " ".join(f"{value:.1f}" for value in nats[keep])
         print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")
-    print(f"Wrote {flags.output / 'grid.png'} and {flags.output / 'samples.npz'}.")
+    written = [flags.output / "grid.png", flags.output / "samples.npz"]
+    if flags.progression:
+        with Progress("Drawing continuations") as progress:
+            progressions = [
+                probability_progression(model, image, mask, samples[0], seed=flags.seed,
+                                        progress=lambda share, i=i: progress((i + share) / len(images)))
+                for i, (image, mask, samples) in enumerate(zip(images, masks, result.samples))]
+        written.append(flags.output / "progression.png")
+        progression_grid(written[-1], images, masks, progressions)
+    print(f"Wrote {', '.join(map(str, written))}.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import sys
+import time
 import warnings
 
 from pcnn_keras.errors import InputError
@@ -40,6 +41,34 @@ def number(kind, least=None, most=None):
         return value
 
     return parse
+
+
+class Progress:
+    """Says how far something is, once it has taken a second.
+
+    On a terminal in one line that is rewritten; elsewhere a line now and then.
+    """
+
+    def __init__(self, what):
+        self._what = what
+        self._next = time.monotonic() + 1
+        self._terminal = sys.stdout.isatty()
+
+    def __call__(self, share):
+        """`share`: from 0 to 1."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (0.2 if self._terminal else 10)
+        text = f"{self._what}: {share:.0%}"
+        print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
+
+    def __enter__(self):
+        self(0)
+        return self
+
+    def __exit__(self, *_):
+        if self._terminal:
+            print("\r" + " " * (len(self._what) + 8) + "\r", end="", flush=True)
 
 
 def run(main):

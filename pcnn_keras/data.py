@@ -15,7 +15,7 @@ import numpy as np
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import convert, list_images, read_image, resize
 from pcnn_keras.masks import random_blob_masks
-from pcnn_keras.pixels import scale
+from pcnn_keras.pixels import quantize, scale
 
 LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
@@ -81,6 +81,29 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
     if not held_out or not len(test):
         raise InputError(f"{dataset!r} has too few images to be split in three: at least 11 are needed.")
     return Images(train[:-held_out], train[-held_out:], test)
+
+
+def load_test_images(config, dataset=None, data_dir=None):
+    """Levels of a data set's test split, for a model's config.
+
+    Args:
+        config: the model's `Config`; images are made grey for a grey model, and brought to its side.
+        dataset: as `load_images`, or None: the model's own.
+        data_dir: as `load_images`.
+
+    Returns:
+        uint8 levels `(n, height, width, channels)`.
+
+    Raises:
+        InputError: as `load_images`, and if the images do not fit the model.
+    """
+    dataset = dataset or config.dataset
+    shape = (config.height, config.width, config.channels)
+    side = config.height if config.height == config.width else None
+    test = load_images(dataset, data_dir, side, grayscale=config.channels == 1).test
+    if test.shape[1:] != shape:
+        raise InputError(f"The images of {dataset!r} are of shape {test.shape[1:]}, the model's of {shape}.")
+    return quantize(test, config.num_levels)
 
 
 def _digits(prepare):

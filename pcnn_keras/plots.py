@@ -30,31 +30,66 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
         original: True to show the whole image before the occluded one.
     """
     first = 2 if original else 1
-    columns = first + max(len(row) for row in samples)
-    figure = Figure(figsize=(1.15 * columns, 1.5 * len(images) + 0.2), layout="tight")
-    axes = figure.subplots(len(images), columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-
-    def show(axis, picture, title=""):
-        if picture.shape[-1] == 1:
-            picture = picture[..., 0]
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(title, fontsize=8, pad=3)
-
+    figure, axes = _grid(len(images), first + max(len(row) for row in samples), 1.5)
     for i, row in enumerate(axes):
         if original:
-            show(row[0], to_bytes(images[i], num_levels), "" if i else "image")
-        show(row[first - 1], occluded(images[i], masks[i], num_levels), "" if i else "visible")
+            _show(row[0], to_bytes(images[i], num_levels), "" if i else "image")
+        _show(row[first - 1], occluded(images[i], masks[i], num_levels), "" if i else "visible")
         low, high = (log_likelihood[i].min(), log_likelihood[i].max()) if len(samples[i]) else (0, 0)
         for axis, sample, nats in zip(row[first:], samples[i], log_likelihood[i]):
-            show(axis, to_bytes(sample, num_levels))
+            _show(axis, to_bytes(sample, num_levels))
             axis.text(0.5, -0.06, f"{nats:.1f}", transform=axis.transAxes, ha="center", va="top", fontsize=7)
             share = (nats - low) / (high - low) if high > low else 1.0
             for width, colour in ((1.0, "0.88"), (share, "tab:blue")):
                 axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
                                              color=colour, linewidth=0, clip_on=False))
     figure.savefig(path, dpi=110)
+
+
+def progression_grid(path, images, masks, progressions):
+    """Saves a picture: a row for each image, how its pixels' probabilities sharpen as they are drawn.
+
+    The occluded image first, then the stages of one completion: where a pixel is not drawn yet, its
+    expected level (grey with 2 levels: black is surely 0, white surely 1).
+
+    Args:
+        path: PNG file to write.
+        images, masks: levels `(n, height, width, channels)` and masks `(n, height, width, 1)`.
+        progressions: n `progression.Progression`.
+    """
+    stages, *_, num_levels = progressions[0].probabilities.shape
+    figure, axes = _grid(len(images), 1 + stages, 1.3)
+    titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
+    for row, image, mask, progression in zip(axes, images, masks, progressions):
+        expected = progression.probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))
+        pictures = [occluded(image, mask, num_levels), *expected.round().astype(np.uint8)]
+        for axis, picture, title in zip(row, pictures, titles):
+            _show(axis, picture, title)
+        titles = [""] * len(titles)  # above the first row alone
+    figure.savefig(path, dpi=110)
+
+
+def mask_grid(path, masks, columns):
+    """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
+    figure, axes = _grid(-(-len(masks) // columns), columns, 1.15)
+    for axis, mask in zip(axes.flat, masks):
+        _show(axis, occluded(np.ones_like(mask), mask, 2))
+    figure.savefig(path, dpi=110)
+
+
+def _grid(rows, columns, height):
+    figure = Figure(figsize=(1.15 * columns, height * rows + 0.2), layout="tight")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes
+
+
+def _show(axis, picture, title=""):
+    if picture.shape[-1] == 1:
+        picture = picture[..., 0]
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axis.set_title(title, fontsize=8, pad=3)
 
 
 def training_curves(path, history):

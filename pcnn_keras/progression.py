@@ -33,17 +33,20 @@ class Progression(NamedTuple):
     probabilities: np.ndarray
 
 
-def probability_progression(model, image, mask, num_stages=6, num_continuations=64, seed=0, progress=None):
-    """Draws a completion and says what is known of each pixel at stages on the way.
+def probability_progression(model, image, mask, sample=None, num_stages=6, num_continuations=64, seed=0,
+                            progress=None):
+    """Follows a completion and says what is known of each pixel at stages on the way.
 
     Args:
         model: a `PixelConstrainedCNN`.
         image, mask: as in `inpaint`, one image.
+        sample: the completion to follow, levels `(height, width, channels)`, or None: the first that
+            `inpaint` draws with this seed.
         num_stages: at least 2. The first is before anything is drawn, the last when all is; the
             hidden pixels are shared out evenly between them, in raster order.
         num_continuations: over how many the probabilities are averaged; their standard error is at
             most 1 / (2 sqrt(num_continuations)).
-        seed: of the completion, which is `inpaint`'s first; from 0 to 2^63 - 1.
+        seed: from 0 to 2^63 - 1. The continuations have a seed of their own, drawn from it.
         progress: as in `inpaint`.
 
     Returns:
@@ -56,14 +59,17 @@ def probability_progression(model, image, mask, num_stages=6, num_continuations=
         raise InputError("At least 2 stages and 1 continuation are needed. "
                          f"Received: {num_stages} and {num_continuations}.")
     images, masks = check_images(model.config, np.asarray(image)[None], np.asarray(mask)[None])
-    sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
+    first = inpaint(model, images[0], masks[0], 1, seed=seed).samples
+    sample = (first if sample is None else check_images(model.config, np.asarray(sample)[None], masks)[0])[0]
+    if ((sample != images[0]) & (masks[0] == 1)).any():
+        raise InputError("`sample` differs from `image` at visible pixels.")
     order = np.cumsum(masks[0] == 0).reshape(masks[0].shape)  # 1 for the first hidden pixel, 2 …
     drawn = np.round(np.linspace(0, order.max(), num_stages)).astype(int)
     known = np.where(order <= drawn[:, None, None, None], 1, masks[0]).astype(np.int32)
 
     conditional = conditional_logits(model, images, masks)
     levels = np.repeat(sample[None], num_stages, axis=0)
-    others = np.full(num_stages, (seed + 1) % 2**63, np.int64)  # not the noise that the completion had
+    others = np.random.default_rng(seed).integers(0, 2**63, num_stages)  # not the noise that the completion had
     continued = draw(model, levels, known, np.repeat(conditional, num_stages, axis=0), num_continuations, 1.0, others,
                      progress=progress).samples
     flat = scale(continued.reshape(-1, *sample.shape).astype(np.float32), model.config.num_levels)

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,8 +15,11 @@ import pytest
 from conftest import TINY
 from PIL import Image
 
+from pcnn_keras.cli import Progress
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
+from pcnn_keras.figures import draw_figures
+from pcnn_keras.model import build_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -129,6 +133,10 @@ sample.py --model untrained --image text.png
 sample.py --model untrained --image square.png
 sample.py --model untrained --dataset digits
 sample.py --model untrained --dataset no-such-set
+pcnn_keras/figures.py --model missing
+pcnn_keras/figures.py --model untrained --dataset no-such-set
+pcnn_keras/figures.py --model untrained --dataset digits
+pcnn_keras/figures.py --no-such-flag
 """.strip().splitlines()
 
 
@@ -146,7 +154,7 @@ def test_a_mistake_in_what_files_hold_is_said_in_one_line_too(call_here, folders
     code, _, errors = call_here(command)
     assert code == 2
     assert len(errors.splitlines()) == 1, errors
-    assert errors.startswith(command.split()[0] + ": ")
+    assert errors.startswith(Path(command.split()[0]).name + ": ")
 
 
 def test_the_message_says_what_was_expected_and_what_came(call):
@@ -174,11 +182,12 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
     advice = trained.stdout.strip().splitlines()[-1]
     assert advice == "python sample.py --model saved_models/digits --dataset digits"
 
-    code, _, errors = call_here(
-        advice.removeprefix("python ") + " --num-samples 3 --mask bottom:1 none --index 1 0 --keep-best 2")
+    code, _, errors = call_here(advice.removeprefix("python ")
+                                + " --num-samples 3 --mask bottom:1 none --index 1 0 --keep-best 2 --progression")
     assert (code, errors) == (0, "")
-    with Image.open(tmp_path / "samples" / "grid.png") as grid:
-        grid.verify()
+    for name in ("grid.png", "progression.png"):
+        with Image.open(tmp_path / "samples" / name) as picture:
+            picture.verify()
     with np.load(tmp_path / "samples" / "samples.npz") as file:
         found = dict(file)
     shapes = {"image": (4, 4, 4, 1), "mask": (4, 4, 4, 1), "samples": (4, 3, 4, 4, 1), "log_likelihood": (4, 3),
@@ -199,6 +208,41 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
     assert (np.diff(found["log_likelihood"]) <= 0).all() and (found["log_likelihood"] < 0).all()
     np.testing.assert_array_equal(np.sort(found["draw"]), [[0, 1, 2]] * 4)
     np.testing.assert_array_equal(found["kept"], [[1, 1, 0]] * 4)
+
+
+def test_without_an_image_the_examples_with_the_model_are_completed(call_here, tmp_path):
+    config = TINY.replace(dataset="digits")
+    config.save(tmp_path / "config.json")
+    build_model(config).save(tmp_path / "model.keras")
+    (tmp_path / "examples").mkdir()
+    for name, value in (("b", 255), ("a", 0)):
+        Image.new("L", (5, 4), value).save(tmp_path / "examples" / f"{name}.png")
+    code, out, errors = call_here("sample.py --model . --num-samples 2")
+    assert (code, errors) == (0, ""), out
+    with np.load(tmp_path / "samples" / "samples.npz") as file:
+        np.testing.assert_array_equal(file["image"], np.broadcast_to([0, 1], (4, 5, 1, 2)).transpose(3, 0, 1, 2))
+
+
+def test_figures_are_all_drawn(tmp_path, tiny):
+    images = np.random.default_rng(0).integers(0, 2, (4, 4, 5, 1))
+    shares = []
+    written = draw_figures(tiny, images, tmp_path, seed=1, progress=shares.append)
+    assert [path.name.split("_")[0] for path in written] == [f"figure{i}" for i in range(4, 10)]
+    for path in written:
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
+    assert shares[-1] == 1
+
+
+def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with Progress("Drawing") as progress:
+        progress(0.1)
+        assert capsys.readouterr().out == ""
+        for now[0] in (1.0, 1.1, 12.0):
+            progress(now[0] / 20)
+    assert capsys.readouterr().out.splitlines() == ["Drawing: 5%", "Drawing: 60%"]
 
 
 @pytest.fixture

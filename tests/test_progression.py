@@ -33,6 +33,15 @@ def test_stages_are_the_conditionals_of_the_model(tiny, image):
     np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), result.sample)
 
 
+def test_a_given_completion_is_followed(tiny, image):
+    sample = pcnn.inpaint(tiny, image, MASK, 20, seed=3).ranked().samples[-1]
+    result = pcnn.probability_progression(tiny, image, MASK, sample, num_stages=3, num_continuations=2)
+    np.testing.assert_array_equal(result.sample, sample)
+    np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), sample)
+    with pytest.raises(pcnn.InputError, match="visible"):
+        pcnn.probability_progression(tiny, 1 - image, MASK, sample)
+
+
 def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known(tiny_rgb):
     image, mask = np.zeros((3, 4, 3), int), np.zeros((3, 4, 1), int)
     mask[1] = 1
