@@ -5,8 +5,7 @@
 
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, Progress, import_tensorflow, number, run
-from pcnn_keras.config import Config
+from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
 
 
@@ -54,9 +53,9 @@ def read_images(flags, config):
     if paths:
         images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
         return quantize(np.stack(images), config.num_levels)
-    from pcnn_keras.data import load_test_images
+    from pcnn_keras.data import load_model_images
 
-    test = load_test_images(config, flags.dataset, flags.data_dir)
+    test = load_model_images(config, flags.dataset, flags.data_dir).test
     index = flags.index or range(min(4, len(test)))
     if max(index) >= len(test):
         raise InputError(f"--index {max(index)}: the test split has {len(test)} images.")
@@ -65,9 +64,7 @@ def read_images(flags, config):
 
 def main():
     flags = parse()
-    if not (flags.model / "config.json").is_file():
-        raise InputError(f"{flags.model} is not the folder of a trained model (--model).")
-    config = Config.load(flags.model / "config.json")
+    config = model_config(flags.model)
     from pcnn_keras.masks import parse_mask
 
     specs = flags.mask or [f"bottom:{config.height // 4}"]

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 
+from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 
 
@@ -41,6 +42,13 @@ def number(kind, least=None, most=None):
         return value
 
     return parse
+
+
+def model_config(folder):
+    """The `Config` of a trained model's folder, read before anything slow is imported."""
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is not the folder of a trained model (--model).")
+    return Config.load(folder / "config.json")
 
 
 class Progress:

@@ -73,7 +73,27 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
     elif dataset == "folder" or (dataset == "celeba" and _holds_images(data_dir)):
         train, test = _folder(data_dir, prepare), None
     else:
-        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, prepare)
+        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
+    return _split(dataset, train, test)
+
+
+def load_labels(dataset, data_dir=None):
+    """The classes of the images that `load_images` gives, in the same order.
+
+    Args and errors: as `load_images`.
+
+    Returns:
+        `Images` of ints `(n,)`, or None if the set has no classes.
+    """
+    if dataset == "digits":
+        return _split(dataset, _sklearn_digits().target, None)
+    if dataset in ("folder", "celeba"):
+        return None
+    train, test = _tfds(dataset, data_dir, "label", np.asarray)
+    return None if train is None else _split(dataset, train, test)
+
+
+def _split(dataset, train, test):
     if test is None:
         is_test = np.arange(len(train)) % 10 == 9
         train, test = train[~is_test], train[is_test]
@@ -83,8 +103,8 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
     return Images(train[:-held_out], train[-held_out:], test)
 
 
-def load_test_images(config, dataset=None, data_dir=None):
-    """Levels of a data set's test split, for a model's config.
+def load_model_images(config, dataset=None, data_dir=None):
+    """Levels of a data set, as a model's config has them.
 
     Args:
         config: the model's `Config`; images are made grey for a grey model, and brought to its side.
@@ -92,7 +112,7 @@ def load_test_images(config, dataset=None, data_dir=None):
         data_dir: as `load_images`.
 
     Returns:
-        uint8 levels `(n, height, width, channels)`.
+        `Images` of levels.
 
     Raises:
         InputError: as `load_images`, and if the images do not fit the model.
@@ -100,16 +120,20 @@ def load_test_images(config, dataset=None, data_dir=None):
     dataset = dataset or config.dataset
     shape = (config.height, config.width, config.channels)
     side = config.height if config.height == config.width else None
-    test = load_images(dataset, data_dir, side, grayscale=config.channels == 1).test
-    if test.shape[1:] != shape:
-        raise InputError(f"The images of {dataset!r} are of shape {test.shape[1:]}, the model's of {shape}.")
-    return quantize(test, config.num_levels)
+    images = load_images(dataset, data_dir, side, grayscale=config.channels == 1)
+    if images.test.shape[1:] != shape:
+        raise InputError(f"The images of {dataset!r} are of shape {images.test.shape[1:]}, the model's of {shape}.")
+    return Images(*(quantize(part, config.num_levels) for part in images))
+
+
+def _sklearn_digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits()
 
 
 def _digits(prepare):
-    from sklearn.datasets import load_digits
-
-    images = (load_digits().images * (255 / 16)).round().astype(np.uint8)[..., None]
+    images = (_sklearn_digits().images * (255 / 16)).round().astype(np.uint8)[..., None]
     return np.stack([prepare(image) for image in images])
 
 
@@ -135,8 +159,8 @@ def _stack(images, name):
     return np.stack(images)
 
 
-def _tfds(name, data_dir, prepare):
-    """Train and test (or None) of a TFDS image set."""
+def _tfds(name, data_dir, feature, prepare):
+    """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
 
     try:
@@ -148,10 +172,13 @@ def _tfds(name, data_dir, prepare):
         _download(builder, data_dir)
     if "image" not in builder.info.features or "train" not in builder.info.splits:
         raise InputError(f"{name!r} is not a set of images with a 'train' split.")
+    if feature not in builder.info.features:
+        return None, None
+    wanted = tfds.decode.PartialDecoding({feature: True})
 
     def read(split):
-        decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False))
-        return _stack([prepare(example["image"]) for example in decoded], name)
+        decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
+        return _stack([prepare(example[feature]) for example in decoded], name)
 
     return read("train"), read("test") if "test" in builder.info.splits else None
 

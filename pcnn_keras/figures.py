@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, Progress, import_tensorflow, number, run
-from pcnn_keras.config import Config
+from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
 
 
@@ -72,17 +71,15 @@ def draw_figures(model, images, output, seed=0, progress=None):
 
 def main():
     flags = parse()
-    if not (flags.model / "config.json").is_file():
-        raise InputError(f"{flags.model} is not the folder of a trained model (--model).")
-    config = Config.load(flags.model / "config.json")
+    config = model_config(flags.model)
 
     import_tensorflow()
     import numpy as np
 
-    from pcnn_keras.data import load_test_images
+    from pcnn_keras.data import load_model_images
     from pcnn_keras.model import load
 
-    levels = load_test_images(config, flags.dataset, flags.data_dir)
+    levels = load_model_images(config, flags.dataset, flags.data_dir).test
     model = load(flags.model)
     chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
     try:

@@ -27,9 +27,7 @@ def log_likelihood(model, images, masks, batch_size=64):
         InputError: if shapes or values do not fit the model.
     """
     images, masks = check_images(model.config, images, masks)
-    logs = _log_probabilities(model, images, masks, batch_size)
-    scored = np.take_along_axis(logs, images[..., None], axis=-1)[..., 0]
-    return np.where(masks == 1, 0, scored).sum(axis=(1, 2, 3), dtype=np.float64).astype(np.float32)
+    return score(_log_probabilities(model, images, masks, batch_size), images, masks)
 
 
 def pixel_probabilities(model, images, masks, batch_size=64):
@@ -54,6 +52,12 @@ def one_hot_where_visible(probabilities, images, masks):
     """Probabilities `(batch, height, width, channels, num_levels)` with certainty where pixels are known."""
     known = np.eye(probabilities.shape[-1], dtype=np.float32)[images]
     return np.where(masks[..., None] == 1, known, probabilities)
+
+
+def score(log_probabilities, images, masks):
+    """Sums the log-probabilities of the levels at hidden pixels: float32 `(batch,)`, nats."""
+    scored = np.take_along_axis(log_probabilities, images[..., None], axis=-1)[..., 0]
+    return np.where(masks == 1, 0, scored).sum(axis=(1, 2, 3), dtype=np.float64).astype(np.float32)
 
 
 def log_softmax(logits):

@@ -137,6 +137,14 @@ pcnn_keras/figures.py --model missing
 pcnn_keras/figures.py --model untrained --dataset no-such-set
 pcnn_keras/figures.py --model untrained --dataset digits
 pcnn_keras/figures.py --no-such-flag
+pcnn_keras/evaluate.py --model missing
+pcnn_keras/evaluate.py --model untrained
+pcnn_keras/evaluate.py --model untrained --limit 1
+pcnn_keras/evaluate.py --model untrained --num-samples 1
+pcnn_keras/evaluate.py --model untrained --json missing/figures.json
+pcnn_keras/classifier.py --model missing
+pcnn_keras/classifier.py --model untrained --dataset folder --data-dir .
+pcnn_keras/classifier.py --model untrained --epochs 0
 """.strip().splitlines()
 
 
