@@ -78,6 +78,8 @@ def main():
 
     import_tensorflow()
     from pcnn_keras.data import Images, load_images
+    from pcnn_keras.export import export
+    from pcnn_keras.model import load
     from pcnn_keras.pixels import quantize
     from pcnn_keras.training import check_output, train
 
@@ -94,6 +96,7 @@ def main():
           f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
           f"{asked.num_levels} levels.", flush=True)
     train(asked, levels, output, resume=flags.resume)
+    export(load(output), output / "serving")
     print(f"The trained model is in {output}. To draw completions with it:\n"
           f"python sample.py --model {output} --dataset {dataset}"
           + (f" --data-dir {flags.data_dir}" if flags.data_dir else ""))

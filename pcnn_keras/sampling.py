@@ -102,8 +102,7 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
     workers, most = _workers(sampler)
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
     draw_chunk = _fast if sampler == "fast" else _raster
-    if not hasattr(model, "row_sampler"):
-        model.row_sampler = rows.sampler(model)
+    row_sampler(model)  # before threads ask for it
 
     def draw_from(start):
         part = slice(start, start + size)
@@ -147,9 +146,16 @@ def _workers(sampler):
     return (1, 256) if tf.config.list_physical_devices("GPU") else (os.cpu_count(), 32)
 
 
+def row_sampler(model):
+    """The model's compiled `rows.sampler`, made once."""
+    if not hasattr(model, "row_sampler"):
+        model.row_sampler = rows.sampler(model)
+    return model.row_sampler
+
+
 def _fast(model, *arguments):
     *arguments, report = arguments
-    levels, nats = model.row_sampler(*arguments)
+    levels, nats = row_sampler(model)(*arguments)
     report(1)
     return levels.numpy(), nats.numpy()
 

@@ -187,6 +187,7 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
     assert config == Config.preset("digits").replace(
         height=4, width=4, epochs=1, steps_per_epoch=3, batch_size=8, filters=4, prior_depth=1, conditioning_depth=1,
         num_levels=3, seed=5)
+    assert (model / "serving" / "1" / "saved_model.pb").is_file()
     advice = trained.stdout.strip().splitlines()[-1]
     assert advice == "python sample.py --model saved_models/digits --dataset digits"
 

@@ -1,0 +1,142 @@
+"""A SavedModel for TF Serving: three signatures, plain TensorFlow ops, loadable without this package.
+
+    inpaint (also serving_default)   image, mask, num_samples, temperature, seed -> samples, log_likelihood, draw
+    log_likelihood                   image, mask -> log_likelihood
+    pixel_probabilities              image, mask -> probabilities
+
+Every input is checked inside the graph: what does not fit is an INVALID_ARGUMENT error that says so.
+"""
+
+import shutil
+from pathlib import Path
+
+from pcnn_keras.cli import Parser, import_tensorflow, model_config, run
+from pcnn_keras.errors import InputError
+
+MOST_DRAWS = 4096
+"""Most completions in one request, over all its images."""
+
+CHUNK = 32
+
+
+def signatures(model):
+    """The functions behind the signatures, with their input signatures: {name: (function, specs)}.
+
+    Shapes and types as in the module's docstring: images int32 `(b, height, width, channels)` of
+    levels, masks int32 `(b, height, width, 1)`; `num_samples` int32, `temperature` float32 and `seed`
+    int64 are scalars. `samples` int32 `(b, num_samples, height, width, channels)`, most likely first,
+    with their `log_likelihood` float32 and `draw` int32 `(b, num_samples)`.
+    """
+    import tensorflow as tf
+
+    from pcnn_keras.pixels import scale
+    from pcnn_keras.sampling import row_sampler
+
+    config = model.config
+    size, highest = (config.height, config.width), config.num_levels - 1
+    image_spec = tf.TensorSpec((None, *size, config.channels), tf.int32, name="image")
+    mask_spec = tf.TensorSpec((None, *size, 1), tf.int32, name="mask")
+
+    def expect(fine, message):
+        return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
+
+    def checked(image, mask, *conditions):
+        with tf.control_dependencies([
+                expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
+                expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
+                expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
+                *(expect(*condition) for condition in conditions)]):
+            return tf.identity(image), tf.identity(mask)
+
+    def conditional(image, mask):
+        seen = scale(tf.cast(image * mask, tf.float32), config.num_levels)
+        return model.conditioner(tf.concat([seen, tf.cast(mask, tf.float32)], axis=-1))
+
+    def logits(image, mask):
+        return model.prior(scale(tf.cast(image, tf.float32), config.num_levels)) + conditional(image, mask)
+
+    def inpaint(image, mask, num_samples, temperature, seed):
+        image, mask = checked(
+            image, mask, (num_samples >= 1, "num_samples: expected at least 1"),
+            (tf.math.is_finite(temperature) & (temperature >= 0), "temperature: expected a number from 0 up"),
+            (seed >= 0, "seed: expected a whole number from 0 up"),
+            (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
+             f"images times num_samples: expected at most {MOST_DRAWS}"))
+        free = conditional(image, mask)
+        total = tf.shape(image)[0] * num_samples
+
+        def chunk(start, samples, nats):
+            number = tf.range(start, tf.minimum(start + CHUNK, total))
+            of, completion = number // num_samples, number % num_samples
+            drawn, gained = row_sampler(model)(
+                tf.gather(image, of), tf.gather(mask, of), tf.gather(free, of), tf.fill(tf.shape(of), seed),
+                tf.cast(completion, tf.int64), temperature)
+            i = start // CHUNK
+            return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
+
+        chunks = (total + CHUNK - 1) // CHUNK
+        samples, nats = (tf.TensorArray(kind, chunks, infer_shape=False, element_shape=(None, *shape))
+                         for kind, shape in ((tf.int32, image.shape[1:]), (tf.float32, ())))
+        _, samples, nats = tf.while_loop(lambda start, *_: start < total, chunk, (0, samples, nats))
+        shape = tf.stack([tf.shape(image)[0], num_samples])
+        samples = tf.reshape(samples.concat(), tf.concat([shape, tf.shape(image)[1:]], axis=0))
+        nats = tf.reshape(nats.concat(), shape)
+        draw = tf.argsort(-nats, axis=-1, stable=True)
+        return {"samples": tf.gather(samples, draw, batch_dims=1), "draw": draw,
+                "log_likelihood": tf.gather(nats, draw, batch_dims=1)}
+
+    def log_likelihood(image, mask):
+        image, mask = checked(image, mask)
+        nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits(image, mask))
+        return {"log_likelihood": tf.reduce_sum(tf.where(mask == 1, 0.0, nats), axis=(1, 2, 3))}
+
+    def pixel_probabilities(image, mask):
+        image, mask = checked(image, mask)
+        known = tf.one_hot(image, config.num_levels)
+        return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits(image, mask)))}
+
+    scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
+               tf.TensorSpec((), tf.int64, name="seed")]
+    return {"inpaint": (inpaint, [image_spec, mask_spec, *scalars]),
+            "log_likelihood": (log_likelihood, [image_spec, mask_spec]),
+            "pixel_probabilities": (pixel_probabilities, [image_spec, mask_spec])}
+
+
+def export(model, folder):
+    """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    import keras
+
+    target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        archive = keras.export.ExportArchive()
+        for name, (function, specs) in signatures(model).items():
+            archive.add_endpoint(name, function, input_signature=specs)
+        archive.write_out(aside, verbose=False)
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
+    return target
+
+
+def main():
+    parser = Parser("Writes a trained model as a SavedModel for TF Serving.")
+    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="receives 1/ (default: serving/ inside the model's folder)")
+    flags = parser.parse_args()
+    model_config(flags.model)
+    import_tensorflow()
+    from pcnn_keras.model import load
+
+    print(f"Wrote {export(load(flags.model), flags.output or flags.model / 'serving')}.")
+
+
+if __name__ == "__main__":
+    run(main)
