@@ -1,0 +1,75 @@
+/* Loads a SavedModel as TF Serving does, through TensorFlow's C API and without Python, and runs it once.
+
+   loader FOLDER INPUT... -- OUTPUT...
+     INPUT   OPERATION:INDEX=TYPE:DIMENSIONS:FILE  (raw values in FILE; TYPE a TF_DataType; DIMENSIONS like 1,28,28,1
+             or "scalar")
+     OUTPUT  OPERATION:INDEX  (printed as one line of numbers each) */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tensorflow/c/c_api.h>
+
+#define MOST 16
+
+static TF_Status *status;
+
+static void check(const char *what) {
+  if (TF_GetCode(status) == TF_OK) return;
+  fprintf(stderr, "%s: code %d: %s\n", what, TF_GetCode(status), TF_Message(status));
+  exit(TF_GetCode(status));
+}
+
+static TF_Output find(TF_Graph *graph, char *name) {
+  char *colon = strrchr(name, ':');
+  *colon = 0;
+  TF_Output output = {TF_GraphOperationByName(graph, name), atoi(colon + 1)};
+  if (!output.oper) fprintf(stderr, "no operation %s\n", name), exit(100);
+  return output;
+}
+
+static TF_Tensor *read_tensor(char *text) {
+  TF_DataType type = atoi(strtok(text, ":"));
+  char *dimensions = strtok(NULL, ":"), *path = strtok(NULL, ":");
+  int64_t sides[8], count = 1;
+  int rank = 0;
+  if (strcmp(dimensions, "scalar"))
+    for (char *side = strtok(dimensions, ","); side; side = strtok(NULL, ",")) count *= sides[rank++] = atoll(side);
+  TF_Tensor *tensor = TF_AllocateTensor(type, sides, rank, count * TF_DataTypeSize(type));
+  FILE *file = fopen(path, "rb");
+  if (!file || fread(TF_TensorData(tensor), TF_DataTypeSize(type), count, file) != (size_t)count)
+    fprintf(stderr, "cannot read %s\n", path), exit(101);
+  fclose(file);
+  return tensor;
+}
+
+static void print_tensor(TF_Tensor *tensor) {
+  for (int64_t i = 0; i < TF_TensorElementCount(tensor); i++)
+    if (TF_TensorType(tensor) == TF_FLOAT) printf("%.9g ", ((float *)TF_TensorData(tensor))[i]);
+    else printf("%d ", ((int *)TF_TensorData(tensor))[i]);
+  printf("\n");
+}
+
+int main(int argc, char **argv) {
+  TF_Output inputs[MOST], outputs[MOST];
+  TF_Tensor *fed[MOST], *fetched[MOST];
+  int fed_count = 0, fetched_count = 0, i = 2;
+  setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=-1 --tf_xla_enable_xla_devices=false", 1);
+  status = TF_NewStatus();
+  TF_Graph *graph = TF_NewGraph();
+  TF_SessionOptions *options = TF_NewSessionOptions();
+  const char *tags[] = {"serve"};
+  TF_Session *session = TF_LoadSessionFromSavedModel(options, NULL, argv[1], tags, 1, graph, NULL, status);
+  check("load");
+  for (; strcmp(argv[i], "--"); i++) {
+    char *equals = strchr(argv[i], '=');
+    *equals = 0;
+    inputs[fed_count] = find(graph, argv[i]);
+    fed[fed_count++] = read_tensor(equals + 1);
+  }
+  for (i++; i < argc; i++) outputs[fetched_count++] = find(graph, argv[i]);
+  TF_SessionRun(session, NULL, inputs, fed, fed_count, outputs, fetched, fetched_count, NULL, 0, NULL, status);
+  check("run");
+  for (i = 0; i < fetched_count; i++) print_tensor(fetched[i]);
+  return 0;
+}
