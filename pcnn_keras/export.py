@@ -16,8 +16,6 @@ from pcnn_keras.errors import InputError
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
 
-CHUNK = 32
-
 
 def signatures(model):
     """The functions behind the signatures, with their input signatures: {name: (function, specs)}.
@@ -30,6 +28,7 @@ def signatures(model):
     import tensorflow as tf
 
     from pcnn_keras.pixels import scale
+    from pcnn_keras.rows import CHUNK
     from pcnn_keras.sampling import row_sampler
 
     config = model.config

@@ -15,6 +15,9 @@ from pcnn_keras import noise
 from pcnn_keras.networks import prior_layers
 from pcnn_keras.pixels import scale
 
+CHUNK = 32
+"""Completions that a core draws at a time: larger chunks were slower (docs/experiments.md)."""
+
 
 def sampler(model):
     """The compiled sampler of a model.
@@ -64,17 +67,17 @@ def _sample(model, levels, masks, conditional, gumbel, temperature):
             h = layer(h)
         return tf.reshape(h, (config.width, -1, config.channels, config.num_levels))
 
-    def solve(guess, linked, unknown, prior_free, held):
+    def solve(guess, linked, unknown, conditional_row, gumbel_row):
         """Draws one row and scores it. `linked`: what the vertical stack hands to each block there."""
 
         def redraw(active, drawn, nats):
             """One more round for those completions whose row may not be final yet."""
-            known, hidden, *link, free, noise_ = (
-                tf.gather(x, active, axis=1) for x in (drawn, unknown, *linked, prior_free, held))
+            known, open_, *link, free, held = (
+                tf.gather(x, active, axis=1) for x in (drawn, unknown, *linked, conditional_row, gumbel_row))
             logits = row_logits(known, link) + free
-            new = tf.where(hidden, draw(logits, noise_, temperature), known)
+            new = tf.where(open_, draw(logits, held, temperature), known)
             scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=new, logits=logits)
-            gained = -tf.reduce_sum(tf.where(hidden, scored, 0), axis=(0, 2))
+            gained = -tf.reduce_sum(tf.where(open_, scored, 0), axis=(0, 2))
             at = active[:, None]
             drawn = tf.transpose(tf.tensor_scatter_nd_update(
                 tf.transpose(drawn, (1, 0, 2)), at, tf.transpose(new, (1, 0, 2))), (1, 0, 2))

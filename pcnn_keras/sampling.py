@@ -143,7 +143,7 @@ def _workers(sampler):
 
     if sampler == "raster":
         return 1, 64
-    return (1, 256) if tf.config.list_physical_devices("GPU") else (os.cpu_count(), 32)
+    return (1, 256) if tf.config.list_physical_devices("GPU") else (os.cpu_count(), rows.CHUNK)
 
 
 def row_sampler(model):
