@@ -216,9 +216,9 @@ class GatedBlock(keras.layers.Layer):
         self.vertical = MaskedConv2D(2 * filters, kernel_size, stack="vertical", name="vertical", **shared)
         self.horizontal = MaskedConv2D(
             2 * filters, (1, kernel_size), stack="horizontal", channel_groups=channel_groups,
-            gated=True, name="horizontal", **shared)
+            gated=True, use_bias=False, name="horizontal", **shared)
         # The vertical stack sees only rows above, so its channels may go to every group.
-        self.link = MaskedConv2D(2 * filters, 1, use_bias=False, name="link", dtype=self.dtype_policy)
+        self.link = MaskedConv2D(2 * filters, 1, name="link", dtype=self.dtype_policy)
         self.out = MaskedConv2D(
             filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
             kernel_initializer="lecun_uniform" if restricted else near_zero())
