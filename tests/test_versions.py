@@ -1,0 +1,30 @@
+"""The models that ship load, and draw the same, across the versions of Keras and TensorFlow that are promised."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = [("2.20.0", "3.13.2"), ("2.20.0", "3.15.1"), ("2.21.0", "3.14.0")]
+
+
+def completions(python, folder):
+    subprocess.run([python, "sample.py", "--model", "saved_models/mnist", "--num-samples", "4", "--output", folder],
+                   cwd=ROOT, check=True)
+    return np.load(folder / "samples.npz")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("tensorflow, keras", VERSIONS)
+def test_a_model_draws_the_same_in_other_versions(tmp_path, tensorflow, keras):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "-r", ROOT / "requirements.txt",
+                    f"tensorflow=={tensorflow}", f"keras=={keras}"], check=True)
+    here, there = completions(sys.executable, tmp_path / "here"), completions(python, tmp_path / "there")
+    np.testing.assert_array_equal(there["samples"], here["samples"])
+    np.testing.assert_allclose(there["log_likelihood"], here["log_likelihood"], atol=1e-3)
