@@ -10,8 +10,11 @@ Every input is checked inside the graph: what does not fit is an INVALID_ARGUMEN
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.warm_up import write_warm_up
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -39,7 +42,23 @@ def signatures(model):
     def expect(fine, message):
         return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
 
+    def shaped(**inputs):
+        """The inputs, once all their shapes are as expected: TF Serving holds none against the signature's."""
+        with tf.control_dependencies([expect(has_its_shape(x), f"{name}: expected {form(x.shape)}")
+                                      for name, x in inputs.items()]):
+            return [tf.identity(x) for x in inputs.values()]
+
+    def has_its_shape(x):
+        given = tf.io.parse_tensor(tf.io.serialize_tensor(x), x.dtype)  # hides what the signature says of its shape
+        found = tf.concat([[tf.rank(given)], tf.shape(given)[1:]], axis=0)
+        same = tf.raw_ops.Equal(x=found, y=[x.shape.rank, *x.shape[1:]], incompatible_shape_error=False)
+        return tf.reshape(same, [-1])  # one False if the ranks differ
+
+    def form(shape):
+        return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
+
     def checked(image, mask, *conditions):
+        """Image and mask, once all values are as expected."""
         with tf.control_dependencies([
                 expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
                 expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
@@ -55,6 +74,8 @@ def signatures(model):
         return model.prior(scale(tf.cast(image, tf.float32), config.num_levels)) + conditional(image, mask)
 
     def inpaint(image, mask, num_samples, temperature, seed):
+        image, mask, num_samples, temperature, seed = shaped(
+            image=image, mask=mask, num_samples=num_samples, temperature=temperature, seed=seed)
         image, mask = checked(
             image, mask, (num_samples >= 1, "num_samples: expected at least 1"),
             (tf.math.is_finite(temperature) & (temperature >= 0), "temperature: expected a number from 0 up"),
@@ -85,12 +106,12 @@ def signatures(model):
                 "log_likelihood": tf.gather(nats, draw, batch_dims=1)}
 
     def log_likelihood(image, mask):
-        image, mask = checked(image, mask)
+        image, mask = checked(*shaped(image=image, mask=mask))
         nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits(image, mask))
         return {"log_likelihood": tf.reduce_sum(tf.where(mask == 1, 0.0, nats), axis=(1, 2, 3))}
 
     def pixel_probabilities(image, mask):
-        image, mask = checked(image, mask)
+        image, mask = checked(*shaped(image=image, mask=mask))
         known = tf.one_hot(image, config.num_levels)
         return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits(image, mask)))}
 
@@ -104,6 +125,8 @@ def signatures(model):
 def export(model, folder):
     """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
 
+    With it come warm-up requests, which the server answers before it says that the model is ready.
+
     Raises:
         InputError: if the folder cannot be written.
     """
@@ -113,15 +136,24 @@ def export(model, folder):
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
-        archive = keras.export.ExportArchive()
-        for name, (function, specs) in signatures(model).items():
+        archive, endpoints = keras.export.ExportArchive(), signatures(model)
+        for name, (function, specs) in endpoints.items():
             archive.add_endpoint(name, function, input_signature=specs)
         archive.write_out(aside, verbose=False)
+        write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
     return target
+
+
+def _first_requests(endpoints):
+    """A request for each signature: everything hidden, one completion."""
+    requests = {name: {spec.name: np.full([side or 1 for side in spec.shape], 0 if spec.shape.rank else 1,
+                                          spec.dtype.as_numpy_dtype) for spec in specs}
+                for name, (_, specs) in endpoints.items()}
+    return {**requests, "serving_default": requests["inpaint"]}
 
 
 def main():

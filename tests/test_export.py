@@ -100,6 +100,25 @@ def test_it_loads_where_neither_this_package_nor_keras_is(exported):
     assert float(done.stdout) < 0
 
 
+def test_the_warm_up_file_asks_every_signature_and_is_answered(exported):
+    """Read with the server's own definition of the messages."""
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    file = exported["grey"] / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
+    loaded = tf.saved_model.load(exported["grey"])
+    asked = [log.predict_log.request.model_spec.signature_name for log in logs]
+    assert sorted(asked) == sorted(loaded.signatures) and len(asked) == 4
+    for log, name in zip(logs, asked):
+        values = {key: tf.make_ndarray(value) for key, value in log.predict_log.request.inputs.items()}
+        specs = loaded.signatures[name].structured_input_signature[1]
+        assert {key: value.dtype for key, value in values.items()} == {
+            key: spec.dtype.as_numpy_dtype for key, spec in specs.items()}
+        assert not values["mask"].any()  # everything is there to be drawn
+        answer = loaded.signatures[name](**{key: tf.constant(value) for key, value in values.items()})
+        assert all(np.isfinite(value).all() for value in answer.values())
+
+
 def test_an_export_replaces_the_one_before(tiny_models, tmp_path):
     first = export(tiny_models["grey"], tmp_path)
     (first / "left_over").touch()

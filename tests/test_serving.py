@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -38,48 +39,77 @@ def exported(model, tmp_path_factory):
 
 
 @pytest.fixture
-def call(loader, exported, tmp_path):
-    """Calls a signature in the C program: exit code, outputs by name, stderr."""
+def ask(loader, exported, tmp_path):
+    """Puts requests `(signature, values by name)` to one run of the C program.
+
+    Returns for each the outputs by name, flat, or the error as text: `CODE MESSAGE`.
+    """
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel.FromString((exported / "saved_model.pb").read_bytes())
     signatures = saved.meta_graphs[0].signature_def
 
-    def call(name, **values):
-        signature = signatures[name]
+    def ask(*requests):
         arguments = []
-        for key, info in signature.inputs.items():
-            value = np.asarray(values[key], tf.as_dtype(info.dtype).as_numpy_dtype)
-            (tmp_path / key).write_bytes(value.tobytes())
-            sides = ",".join(map(str, value.shape)) or "scalar"
-            arguments.append(f"{info.name}={info.dtype}:{sides}:{tmp_path / key}")
-        names = list(signature.outputs)
-        done = subprocess.run([loader, exported, *arguments, "--", *(signature.outputs[key].name for key in names)],
-                              capture_output=True, text=True, timeout=200)
-        lines = [np.array(line.split(), float) for line in done.stdout.splitlines()]
-        return done.returncode, dict(zip(names, lines)), done.stderr
+        for number, (name, values) in enumerate(requests):
+            for key, info in signatures[name].inputs.items():
+                value = np.asarray(values[key], tf.as_dtype(info.dtype).as_numpy_dtype)
+                file = tmp_path / f"{number}-{key}"
+                file.write_bytes(value.tobytes())
+                sides = ",".join(map(str, value.shape)) or "scalar"
+                arguments.append(f"{info.name}={info.dtype}:{sides}:{file}")
+            arguments += ["--", *(info.name for info in signatures[name].outputs.values()), "++"]
+        done = subprocess.run([loader, exported, *arguments[:-1]], capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0, done.stderr
+        lines = iter(done.stdout.splitlines())
+        answers = []
+        for name, _ in requests:
+            first = next(lines)
+            answers.append(first.removeprefix("error ") if first.startswith("error") else {
+                key: np.array(line.split(), float)
+                for key, line in zip(signatures[name].outputs, [first, *islice(lines, len(signatures[name].outputs) - 1)])})
+        return answers
 
-    return call
+    return ask
 
 
-def test_each_signature_answers_as_python_does(call, model):
-    rng = np.random.default_rng(0)
-    images, masks = rng.integers(0, 2, (2, 4, 5, 1)), rng.integers(0, 2, (2, 4, 5, 1))
-    for name in ("inpaint", "serving_default"):
-        code, answer, errors = call(name, image=images, mask=masks, num_samples=20, temperature=1.0, seed=7)
-        assert code == 0, errors
-        expected = pcnn.inpaint(model, images, masks, 20, seed=7).ranked()
+def request(images, masks, num_samples=1, temperature=1.0, seed=7):
+    """Values for any of the signatures."""
+    return {"image": images, "mask": masks, "num_samples": num_samples, "temperature": temperature, "seed": seed}
+
+
+def check_answers(ask, model, images, masks):
+    """Each signature's answer against Python's."""
+    values = request(images, masks, num_samples=20)
+    inpaint, default, likelihood, probabilities = ask(
+        *((name, values) for name in ("inpaint", "serving_default", "log_likelihood", "pixel_probabilities")))
+    expected = pcnn.inpaint(model, images, masks, 20, seed=7).ranked()
+    for answer in (inpaint, default):
         np.testing.assert_array_equal(answer["samples"].reshape(expected.samples.shape), expected.samples)
         np.testing.assert_array_equal(answer["draw"].reshape(expected.draw.shape), expected.draw)
         np.testing.assert_allclose(answer["log_likelihood"], expected.log_likelihood.ravel(), atol=1e-3)
-    _, answer, _ = call("log_likelihood", image=images, mask=masks)
-    np.testing.assert_allclose(answer["log_likelihood"], pcnn.log_likelihood(model, images, masks), atol=1e-3)
-    _, answer, _ = call("pixel_probabilities", image=images, mask=masks)
-    expected = pcnn.pixel_probabilities(model, images, masks)
-    np.testing.assert_allclose(answer["probabilities"], expected.ravel(), atol=1e-5)
+    np.testing.assert_allclose(likelihood["log_likelihood"], pcnn.log_likelihood(model, images, masks), atol=1e-3)
+    np.testing.assert_allclose(probabilities["probabilities"],
+                               pcnn.pixel_probabilities(model, images, masks).ravel(), atol=1e-5)
 
 
-def test_bad_input_is_invalid_argument(call):
+def test_each_signature_answers_as_python_does(ask, model):
+    rng = np.random.default_rng(0)
+    check_answers(ask, model, rng.integers(0, 2, (2, 4, 5, 1)), rng.integers(0, 2, (2, 4, 5, 1)))
+
+
+def test_bad_input_is_invalid_argument_and_the_next_request_is_answered(ask):
+    """The server holds no input against the signature's shape: the graph itself must."""
     zeros = np.zeros((1, 4, 5, 1), int)
-    code, _, errors = call("inpaint", image=zeros + 2, mask=zeros, num_samples=1, temperature=1.0, seed=0)
-    assert code == 3 and "image: expected levels from 0 to 1" in errors  # TF_INVALID_ARGUMENT
+    good = ("inpaint", request(zeros, zeros))
+    bad = [("inpaint", request(zeros + 2, zeros), "image: expected levels from 0 to 1")]
+    for shape in ((1, 8, 5, 1), (1, 3, 5, 1), (1, 4, 5, 3), (1, 0, 5, 1), (4, 5, 1), (4,), ()):
+        bad += [(name, request(np.zeros(shape), zeros), "image: expected shape (batch, 4, 5, 1)")
+                for name in ("inpaint", "log_likelihood", "pixel_probabilities")]
+    bad += [("inpaint", request(zeros, np.zeros((1, 4, 5, 2))), "mask: expected shape (batch, 4, 5, 1)"),
+            *(("inpaint", {**good[1], name: [good[1][name]] * 2}, f"{name}: expected a single number")
+              for name in ("num_samples", "temperature", "seed"))]
+    answers = ask(*(request for name, values, _ in bad for request in ((name, values), good)))
+    for (*_, message), refused, answered in zip(bad, answers[::2], answers[1::2]):
+        assert isinstance(refused, str) and refused.startswith("3 ") and message in refused  # TF_INVALID_ARGUMENT
+        assert answered["samples"].shape == (20,)

@@ -1,9 +1,10 @@
-/* Loads a SavedModel as TF Serving does, through TensorFlow's C API and without Python, and runs it once.
+/* Loads a SavedModel as TF Serving does, through TensorFlow's C API and without Python, and answers requests.
 
-   loader FOLDER INPUT... -- OUTPUT...
+   loader FOLDER INPUT... -- OUTPUT... [++ INPUT... -- OUTPUT...]...
      INPUT   OPERATION:INDEX=TYPE:DIMENSIONS:FILE  (raw values in FILE; TYPE a TF_DataType; DIMENSIONS like 1,28,28,1
              or "scalar")
-     OUTPUT  OPERATION:INDEX  (printed as one line of numbers each) */
+     OUTPUT  OPERATION:INDEX  (printed as one line of numbers each)
+   A request that is refused prints one line instead: error CODE MESSAGE */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,6 @@
 #define MOST 16
 
 static TF_Status *status;
-
-static void check(const char *what) {
-  if (TF_GetCode(status) == TF_OK) return;
-  fprintf(stderr, "%s: code %d: %s\n", what, TF_GetCode(status), TF_Message(status));
-  exit(TF_GetCode(status));
-}
 
 static TF_Output find(TF_Graph *graph, char *name) {
   char *colon = strrchr(name, ':');
@@ -50,26 +45,34 @@ static void print_tensor(TF_Tensor *tensor) {
   printf("\n");
 }
 
+static void print_error(void) {
+  printf("error %d ", TF_GetCode(status));
+  for (const char *c = TF_Message(status); *c; c++) putchar(*c == '\n' ? ' ' : *c);
+  printf("\n");
+}
+
 int main(int argc, char **argv) {
-  TF_Output inputs[MOST], outputs[MOST];
-  TF_Tensor *fed[MOST], *fetched[MOST];
-  int fed_count = 0, fetched_count = 0, i = 2;
   setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=-1 --tf_xla_enable_xla_devices=false", 1);
   status = TF_NewStatus();
   TF_Graph *graph = TF_NewGraph();
   TF_SessionOptions *options = TF_NewSessionOptions();
   const char *tags[] = {"serve"};
   TF_Session *session = TF_LoadSessionFromSavedModel(options, NULL, argv[1], tags, 1, graph, NULL, status);
-  check("load");
-  for (; strcmp(argv[i], "--"); i++) {
-    char *equals = strchr(argv[i], '=');
-    *equals = 0;
-    inputs[fed_count] = find(graph, argv[i]);
-    fed[fed_count++] = read_tensor(equals + 1);
+  if (TF_GetCode(status) != TF_OK) fprintf(stderr, "load: %s\n", TF_Message(status)), exit(102);
+  for (int i = 2; i < argc; i++) {
+    TF_Output inputs[MOST], outputs[MOST];
+    TF_Tensor *fed[MOST], *fetched[MOST];
+    int fed_count = 0, fetched_count = 0;
+    for (; strcmp(argv[i], "--"); i++) {
+      char *equals = strchr(argv[i], '=');
+      *equals = 0;
+      inputs[fed_count] = find(graph, argv[i]);
+      fed[fed_count++] = read_tensor(equals + 1);
+    }
+    for (i++; i < argc && strcmp(argv[i], "++"); i++) outputs[fetched_count++] = find(graph, argv[i]);
+    TF_SessionRun(session, NULL, inputs, fed, fed_count, outputs, fetched, fetched_count, NULL, 0, NULL, status);
+    if (TF_GetCode(status) != TF_OK) print_error();
+    else for (int k = 0; k < fetched_count; k++) print_tensor(fetched[k]);
   }
-  for (i++; i < argc; i++) outputs[fetched_count++] = find(graph, argv[i]);
-  TF_SessionRun(session, NULL, inputs, fed, fed_count, outputs, fetched, fetched_count, NULL, 0, NULL, status);
-  check("run");
-  for (i = 0; i < fetched_count; i++) print_tensor(fetched[i]);
   return 0;
 }
