@@ -73,8 +73,9 @@ def main():
     import_tensorflow()
     import numpy as np
 
+    from pcnn_keras import results
     from pcnn_keras.model import load
-    from pcnn_keras.plots import completion_grid, progression_grid
+    from pcnn_keras.plots import progression_grid
     from pcnn_keras.progression import probability_progression
     from pcnn_keras.sampling import inpaint
 
@@ -82,10 +83,7 @@ def main():
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
     masks = np.stack([make((flags.seed + i) % 2**63) for i in range(len(levels)) for make in make_masks])
-    try:
-        flags.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{flags.output} cannot be written: {error.strerror}.") from error
+    results.make_folder(flags.output)
     with Progress("Drawing completions") as progress:
         result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler,
                          progress=progress).ranked()
@@ -93,14 +91,10 @@ def main():
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
     if flags.min_log_likelihood is not None:
         kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
-    np.savez_compressed(flags.output / "samples.npz", image=images, mask=masks.astype(np.int32), kept=kept,
-                        samples=result.samples, log_likelihood=result.log_likelihood, draw=result.draw)
-    completion_grid(flags.output / "grid.png", images, masks, [s[k] for s, k in zip(result.samples, kept)],
-                    [v[k] for v, k in zip(result.log_likelihood, kept)], config.num_levels)
+    written = results.save(flags.output, images, masks, result, config.num_levels, kept)
     for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):
         shown = " ".join(f"{value:.1f}" for value in nats[keep])
         print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")
-    written = [flags.output / "grid.png", flags.output / "samples.npz"]
     if flags.progression:
         with Progress("Drawing continuations") as progress:
             progressions = [

@@ -7,7 +7,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,32 +15,9 @@ from pcnn_keras.errors import InputError
 from pcnn_keras.inputs import check_images
 from pcnn_keras.likelihood import conditional_logits, log_likelihood
 from pcnn_keras.pixels import scale
+from pcnn_keras.results import Completions
 
 SAMPLERS = ("fast", "raster")
-
-
-class Completions(NamedTuple):
-    """Completions of one image, or of a batch (then with a leading batch axis).
-
-    Fields:
-        samples: int32 levels `(num_samples, height, width, channels)`.
-        log_likelihood: float32 `(num_samples,)`, nats, of the untempered model.
-        draw: int32 `(num_samples,)`, each one's number in draw order.
-    """
-
-    samples: np.ndarray
-    log_likelihood: np.ndarray
-    draw: np.ndarray
-
-    def ranked(self):
-        """The same, most likely first."""
-        order = np.argsort(-self.log_likelihood, axis=-1, kind="stable")
-
-        def take(values):
-            index = order.reshape(order.shape + (1,) * (values.ndim - order.ndim))
-            return np.take_along_axis(values, index, axis=order.ndim - 1)
-
-        return Completions(*map(take, self))
 
 
 def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,

@@ -1,0 +1,68 @@
+"""Completions, and the two files that they are kept in: `grid.png` and `samples.npz`."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pcnn_keras.errors import InputError
+
+
+class Completions(NamedTuple):
+    """Completions of one image, or of a batch (then with a leading batch axis).
+
+    Fields:
+        samples: int32 levels `(num_samples, height, width, channels)`.
+        log_likelihood: float32 `(num_samples,)`, nats, of the untempered model.
+        draw: int32 `(num_samples,)`, each one's number in draw order.
+    """
+
+    samples: np.ndarray
+    log_likelihood: np.ndarray
+    draw: np.ndarray
+
+    def ranked(self):
+        """The same, most likely first."""
+        order = np.argsort(-self.log_likelihood, axis=-1, kind="stable")
+
+        def take(values):
+            index = order.reshape(order.shape + (1,) * (values.ndim - order.ndim))
+            return np.take_along_axis(values, index, axis=order.ndim - 1)
+
+        return Completions(*map(take, self))
+
+
+def make_folder(folder):
+    """Makes the folder of the results, before anything slow is done.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def save(folder, images, masks, completions, num_levels, kept=None):
+    """Writes `grid.png` and `samples.npz`.
+
+    Args:
+        folder: where to; it is there already.
+        images: levels `(n, height, width, channels)`.
+        masks: `(n, height, width, 1)`, 1 = visible.
+        completions: `Completions` of the n images, most likely first.
+        num_levels: of the model.
+        kept: bool `(n, num_samples)`, which of them the grid shows; by default all.
+
+    Returns:
+        The two paths.
+    """
+    from pcnn_keras.plots import completion_grid
+
+    kept = np.ones(completions.draw.shape, bool) if kept is None else kept
+    paths = [folder / "grid.png", folder / "samples.npz"]
+    np.savez_compressed(paths[1], image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
+                        **completions._asdict())
+    completion_grid(paths[0], images, masks, [s[k] for s, k in zip(completions.samples, kept)],
+                    [v[k] for v, k in zip(completions.log_likelihood, kept)], num_levels)
+    return paths
