@@ -65,9 +65,12 @@ def ask(loader, exported, tmp_path):
         answers = []
         for name, _ in requests:
             first = next(lines)
-            answers.append(first.removeprefix("error ") if first.startswith("error") else {
-                key: np.array(line.split(), float)
-                for key, line in zip(signatures[name].outputs, [first, *islice(lines, len(signatures[name].outputs) - 1)])})
+            if first.startswith("error "):
+                answers.append(first.removeprefix("error "))
+            else:
+                names = list(signatures[name].outputs)
+                values = [first, *islice(lines, len(names) - 1)]
+                answers.append({key: np.array(value.split(), float) for key, value in zip(names, values)})
         return answers
 
     return ask

@@ -1,0 +1,76 @@
+"""The `inpaint` signature of an exported model, and calling Python, in turn: latency and throughput.
+
+`python benchmarks/serving.py [MODEL]`: a trained model (default: saved_models/mnist). It is exported
+to a temporary folder and run in a session, as TF Serving runs it; what HTTP and JSON add is not
+counted. The top 75 % of one of the model's own draws is hidden. Prints a table for a README.
+"""
+
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from common import in_turn, machine
+
+import pcnn_keras as pcnn
+from pcnn_keras.export import export
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
+
+
+def served(folder):
+    """`inpaint` of the SavedModel in a session: a function of image, mask and number of completions."""
+    import tensorflow as tf
+
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+    inputs, outputs = meta.signature_def["inpaint"].inputs, meta.signature_def["inpaint"].outputs
+
+    def ask(image, mask, count):
+        values = {"image": image[None], "mask": mask[None], "num_samples": count, "temperature": 1.0, "seed": 0}
+        return session.run({name: info.name for name, info in outputs.items()},
+                           {inputs[name].name: value for name, value in values.items()})
+
+    return ask
+
+
+def at_once(clients, function):
+    """Calls a function from as many threads, and waits for all."""
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(lambda _: function(), range(clients)))
+
+
+def row(count, clients, signature, python):
+    """Times the two in turn, each with as many clients at once, and prints a line of the table."""
+    seconds = in_turn({1: 15, 16: 7, 64: 5}[count], signature=lambda: at_once(clients, lambda: signature(count)),
+                      python=lambda: at_once(clients, lambda: python(count)))
+    cells = [cell for s in seconds.values() for cell in (f"{s:.3f}", f"{clients * count / s:.0f}")]
+    print(f"| {count} | {clients} | {' | '.join(cells)} | {seconds['signature'] / seconds['python']:.2f} |", flush=True)
+
+
+def main():
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    model = pcnn.load(MODEL)
+    config = model.config
+    blank = np.zeros((config.height, config.width, config.channels), np.int32)
+    image = pcnn.inpaint(model, blank, np.zeros_like(blank[..., :1]), 1, seed=1).samples[0]
+    mask = np.ones_like(blank[..., :1])
+    mask[: round(0.75 * config.height)] = 0
+    with tempfile.TemporaryDirectory() as folder:
+        ask = served(export(model, folder))
+        np.testing.assert_array_equal(ask(image, mask, 16)["samples"][0],
+                                      pcnn.inpaint(model, image, mask, 16).ranked().samples)
+        print(machine())
+        print("| completions | clients | signature, s | completions a second | Python, s | completions a second | "
+              "signature / Python |\n| " + " | ".join(["---"] * 7) + " |")
+        for count in (1, 16, 64):
+            for clients in (1, 4):
+                row(count, clients, lambda count: ask(image, mask, count),
+                    lambda count: pcnn.inpaint(model, image, mask, count))
+
+
+if __name__ == "__main__":
+    main()

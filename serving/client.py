@@ -1,0 +1,174 @@
+"""Asks TF Serving for completions of a partly hidden image: REST, or gRPC if its stub is installed.
+
+`python serving/client.py --url http://localhost:8501 --image digit.png --mask bottom:7`
+
+Neither TensorFlow, Keras nor the model's folder is needed: NumPy, Pillow and Matplotlib are enough.
+"""
+
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+
+from pcnn_keras import results
+from pcnn_keras.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.errors import InputError
+from pcnn_keras.images import read_image, resize
+from pcnn_keras.masks import parse_mask
+from pcnn_keras.pixels import quantize
+
+TIMEOUT = 300
+"""Seconds to wait for an answer."""
+
+
+class Rest:
+    """A served model, over HTTP.
+
+    `metadata` and `predict` raise `InputError` if the server is not there, or refuses.
+    """
+
+    def __init__(self, url, name):
+        self._model = f"{url.rstrip('/')}/v1/models/{name}"
+
+    def metadata(self):
+        """The model's signatures, as JSON."""
+        answer = self._ask("/metadata")
+        try:
+            return answer["metadata"]["signature_def"]["signature_def"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self._model} is not a model of TF Serving.") from error
+
+    def predict(self, inputs):
+        """Outputs of `inpaint` by name, from inputs by name; arrays."""
+        columns = {name: value.tolist() for name, value in inputs.items()}
+        return self._ask(":predict", {"signature_name": "inpaint", "inputs": columns})["outputs"]
+
+    def _ask(self, what, body=None):
+        url = self._model + what
+        try:
+            request = urllib.request.Request(url, body and json.dumps(body).encode())
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise refusal(url, _said(error)) from error
+        except (OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(f"No answer of TF Serving at {url}: {getattr(reason, 'strerror', reason)}.") from error
+
+
+def _said(error):
+    """The message of an HTTP error."""
+    try:
+        return json.loads(error.read().replace(b"\\'", b"'"))["error"]  # the server escapes as C does, not as JSON
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {error.code} {error.reason}"
+
+
+class Grpc:
+    """The same, over gRPC."""
+
+    def __init__(self, address, name):
+        try:
+            import_tensorflow()  # by the stub
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as error:
+            raise InputError("--grpc needs the stub: pip install tensorflow-serving-api") from error
+        self._address, self._name, self._error = address, name, grpc.RpcError
+        channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
+        self._service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def metadata(self):
+        from google.protobuf.json_format import MessageToDict
+        from tensorflow_serving.apis import get_model_metadata_pb2 as messages
+
+        request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
+        signatures = messages.SignatureDefMap()
+        self._ask(self._service.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
+        return MessageToDict(signatures, preserving_proto_field_name=True)["signature_def"]
+
+    def predict(self, inputs):
+        from tensorflow import make_ndarray, make_tensor_proto
+        from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+        request = PredictRequest(inputs={name: make_tensor_proto(value) for name, value in inputs.items()})
+        request.model_spec.signature_name = "inpaint"
+        outputs = self._ask(self._service.Predict, request).outputs
+        return {name: make_ndarray(value) for name, value in outputs.items()}
+
+    def _ask(self, method, request):
+        request.model_spec.name = self._name
+        try:
+            return method(request, timeout=TIMEOUT)
+        except self._error as error:
+            raise refusal(self._address, f"{error.code().name}: {error.details()}") from error
+
+
+def refusal(address, message):
+    """The server's error in one line: what the model says of a wrong input, or else the whole."""
+    said = re.search(r"assertion failed: \[(.*?)\]", message)
+    return InputError(f"{address}: {said[1] if said else ' '.join(message.split())}.")
+
+
+def sizes(signatures):
+    """Height, width, channels and levels of the model, from the shape of its probabilities."""
+    try:
+        shape = signatures["pixel_probabilities"]["outputs"]["probabilities"]["tensor_shape"]["dim"]
+        _, *sides = (int(side["size"]) for side in shape)
+        height, width, channels, num_levels = sides
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError("The served model is not one that pcnn_keras exported.") from error
+    return height, width, channels, num_levels
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_argument("--url", default="http://localhost:8501", help="REST address of the server")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="ask over gRPC instead")
+    parser.add_argument("--name", default="mnist", help="what the server calls the model")
+    parser.add_argument("--image", type=Path, required=True, metavar="FILE",
+                        help="cropped to the model's shape and resized, made grey for a grey model")
+    parser.add_argument("--mask", required=True, metavar="SPEC",
+                        help="what stays visible: bottom:7 and the like, or an image file, white = visible")
+    parser.add_argument("--num-samples", type=number(int, 1, 2**31 - 1), default=8, metavar="N")
+    parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
+                        help="below 1: likelier levels more often; 0: the likeliest")
+    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
+    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
+    return parser.parse_args()
+
+
+def main():
+    flags = parse()
+    server = Grpc(flags.grpc, flags.name) if flags.grpc else Rest(flags.url, flags.name)
+    height, width, channels, num_levels = sizes(server.metadata())
+    make_mask = parse_mask(flags.mask, height, width)
+    if flags.mask.startswith("blobs"):
+        try:
+            import_tensorflow()
+        except ImportError as error:
+            raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
+    image = quantize(resize(read_image(flags.image, channels), height, width), num_levels)
+    mask = make_mask(flags.seed)
+    results.make_folder(flags.output)
+    outputs = server.predict({
+        "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),
+        "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
+        "seed": np.int64(flags.seed)})
+    completions = results.Completions(np.asarray(outputs["samples"], np.int32),
+                                      np.asarray(outputs["log_likelihood"], np.float32),
+                                      np.asarray(outputs["draw"], np.int32))
+    written = results.save(flags.output, image[None], mask[None], completions, num_levels)
+    print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in completions.log_likelihood[0]))
+    print(f"Wrote {', '.join(map(str, written))}.")
+
+
+if __name__ == "__main__":
+    run(main)
