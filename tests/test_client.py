@@ -1,7 +1,7 @@
 """The client and the README's requests, against a real server.
 
 The server is a small one on loopback that speaks TF Serving's REST and gRPC forms, or, with
-SERVING_MODEL=saved_models/mnist (`.ci/serving`), the official image on its usual ports.
+TF_SERVING=official (`.ci/serving`), the official image with saved_models/mnist on its usual ports.
 """
 
 import io
@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The model behind a server, its name there, and the ports."""
-    if folder := os.environ.get("SERVING_MODEL"):
-        yield SimpleNamespace(model=pcnn.load(ROOT / folder), name=Path(folder).name, rest=8501, grpc=8500)
+    if os.environ.get("TF_SERVING") == "official":
+        yield SimpleNamespace(model=pcnn.load(ROOT / "saved_models" / "mnist"), name="mnist", rest=8501, grpc=8500)
         return
     model = enlarge(pcnn.build_model(TINY.replace(height=28, width=28)), 2.0)
     with tf_serving.serving(export(model, tmp_path_factory.mktemp("serving")), "mnist") as (rest, grpc):

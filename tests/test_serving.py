@@ -12,9 +12,12 @@ from conftest import TINY, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.export import export
+from pcnn_keras.images import resize
+from pcnn_keras.pixels import quantize
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 SOURCE = Path(__file__).parent / "serving" / "loader.c"
+MNIST = Path(__file__).parents[1] / "saved_models" / "mnist"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def loader(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model():
-    return enlarge(pcnn.build_model(TINY), 2.0)
+    return enlarge(pcnn.build_model(TINY.replace(height=8, width=8, num_levels=4)), 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,13 @@ def exported(model, tmp_path_factory):
 
 @pytest.fixture
 def ask(loader, exported, tmp_path):
-    """Puts requests `(signature, values by name)` to one run of the C program.
+    return asker(loader, exported, tmp_path)
 
-    Returns for each the outputs by name, flat, or the error as text: `CODE MESSAGE`.
+
+def asker(loader, exported, folder):
+    """A function that puts requests `(signature, values by name)` to one run of the C program.
+
+    It returns for each the outputs by name, flat, or the error as text: `CODE MESSAGE`.
     """
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -54,7 +61,7 @@ def ask(loader, exported, tmp_path):
         for number, (name, values) in enumerate(requests):
             for key, info in signatures[name].inputs.items():
                 value = np.asarray(values[key], tf.as_dtype(info.dtype).as_numpy_dtype)
-                file = tmp_path / f"{number}-{key}"
+                file = folder / f"{number}-{key}"
                 file.write_bytes(value.tobytes())
                 sides = ",".join(map(str, value.shape)) or "scalar"
                 arguments.append(f"{info.name}={info.dtype}:{sides}:{file}")
@@ -96,23 +103,38 @@ def check_answers(ask, model, images, masks):
                                pcnn.pixel_probabilities(model, images, masks).ravel(), atol=1e-5)
 
 
+def digits(config):
+    """Two real handwritten digits of scikit-learn in the model's size, the lower half visible."""
+    written = pcnn.load_images("digits").test[:2]
+    images = np.stack([quantize(resize(image, config.height, config.width), config.num_levels) for image in written])
+    masks = np.zeros((2, config.height, config.width, 1), int)
+    masks[:, config.height // 2 :] = 1
+    return images, masks
+
+
 def test_each_signature_answers_as_python_does(ask, model):
-    rng = np.random.default_rng(0)
-    check_answers(ask, model, rng.integers(0, 2, (2, 4, 5, 1)), rng.integers(0, 2, (2, 4, 5, 1)))
+    check_answers(ask, model, *digits(model.config))
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not MNIST.is_dir(), reason="no trained MNIST model in saved_models/")
+def test_each_signature_of_the_shipped_mnist_model_answers_as_python_does(loader, tmp_path):
+    model = pcnn.load(MNIST)
+    check_answers(asker(loader, export(model, tmp_path), tmp_path), model, *digits(model.config))
 
 
 def test_bad_input_is_invalid_argument_and_the_next_request_is_answered(ask):
     """The server holds no input against the signature's shape: the graph itself must."""
-    zeros = np.zeros((1, 4, 5, 1), int)
+    zeros = np.zeros((1, 8, 8, 1), int)
     good = ("inpaint", request(zeros, zeros))
-    bad = [("inpaint", request(zeros + 2, zeros), "image: expected levels from 0 to 1")]
-    for shape in ((1, 8, 5, 1), (1, 3, 5, 1), (1, 4, 5, 3), (1, 0, 5, 1), (4, 5, 1), (4,), ()):
-        bad += [(name, request(np.zeros(shape), zeros), "image: expected shape (batch, 4, 5, 1)")
+    bad = [("inpaint", request(zeros + 4, zeros), "image: expected levels from 0 to 3")]
+    for shape in ((1, 16, 8, 1), (1, 7, 8, 1), (1, 8, 8, 3), (1, 0, 8, 1), (8, 8, 1), (8,), ()):
+        bad += [(name, request(np.zeros(shape), zeros), "image: expected shape (batch, 8, 8, 1)")
                 for name in ("inpaint", "log_likelihood", "pixel_probabilities")]
-    bad += [("inpaint", request(zeros, np.zeros((1, 4, 5, 2))), "mask: expected shape (batch, 4, 5, 1)"),
+    bad += [("inpaint", request(zeros, np.zeros((1, 8, 8, 2))), "mask: expected shape (batch, 8, 8, 1)"),
             *(("inpaint", {**good[1], name: [good[1][name]] * 2}, f"{name}: expected a single number")
               for name in ("num_samples", "temperature", "seed"))]
     answers = ask(*(request for name, values, _ in bad for request in ((name, values), good)))
     for (*_, message), refused, answered in zip(bad, answers[::2], answers[1::2]):
         assert isinstance(refused, str) and refused.startswith("3 ") and message in refused  # TF_INVALID_ARGUMENT
-        assert answered["samples"].shape == (20,)
+        assert answered["samples"].shape == (64,)
