@@ -42,17 +42,13 @@ def parse():
 
 def read_images(flags, config):
     """Levels `(n, height, width, channels)` of the images that were asked for."""
-    import numpy as np
-
-    from pcnn_keras.images import list_images, read_image, resize
-    from pcnn_keras.pixels import quantize
+    from pcnn_keras.images import list_images, read_levels
 
     paths, examples = flags.image, flags.model / "examples"
     if not (paths or flags.dataset or flags.index) and examples.is_dir():
         paths = list_images(examples)
     if paths:
-        images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
-        return quantize(np.stack(images), config.num_levels)
+        return read_levels(paths, config)
     from pcnn_keras.data import load_model_images
 
     test = load_model_images(config, flags.dataset, flags.data_dir).test

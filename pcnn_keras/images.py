@@ -1,11 +1,13 @@
-"""Image files to bytes: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
+"""Image files to bytes and back: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.pixels import quantize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -48,6 +50,31 @@ def read_image(path, channels=None):
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read: {reason}.") from error
+
+
+def read_levels(paths, config):
+    """Image files as a model takes them: cropped to its shape, resized, grey or colour as it is.
+
+    Returns:
+        uint8 levels `(n, height, width, channels)`.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
+    return quantize(np.stack(images), config.num_levels)
+
+
+def png(*pictures, milliseconds=200):
+    """A PNG file's bytes from uint8 `(height, width, 1 or 3)`; several pictures play in turn, the last one longer."""
+    first, *others = map(_picture, pictures)
+    file = BytesIO()
+    if others:
+        durations = [milliseconds] * len(others) + [6 * milliseconds]
+        first.save(file, "PNG", save_all=True, append_images=others, duration=durations)
+    else:
+        first.save(file, "PNG")
+    return file.getvalue()
 
 
 def _plain(image, channels):

@@ -117,7 +117,7 @@ PARAMETERS = {
 """The kinds of `--mask` and the numbers that each takes after a colon."""
 
 
-def parse_mask(spec, height, width):
+def parse_mask(spec, height, width, files=True):
     """Checks a `--mask` specification and returns how to draw it.
 
     Args:
@@ -128,6 +128,7 @@ def parse_mask(spec, height, width):
             (Algorithm 1), `all`, `none`, or an image file (white = visible; one of another size
             but the same shape is brought to size by its nearest pixels).
         height, width: of the images.
+        files: False to take no file.
 
     Returns:
         A function of a seed (an int) that gives an int32 array `(height, width, 1)`, 1 = visible.
@@ -138,6 +139,8 @@ def parse_mask(spec, height, width):
     """
     kind, _, text = spec.partition(":")
     if kind not in PARAMETERS:
+        if not files:
+            raise InputError(f"Mask {spec!r} is not one of: {_usage()}.")
         if not Path(spec).is_file():
             raise InputError(f"Mask {spec!r} is neither a file nor one of: {_usage()}.")
         mask = _mask_from_file(spec, height, width)

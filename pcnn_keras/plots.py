@@ -1,6 +1,7 @@
 """Pictures: grids of completions with their likelihoods, and curves of a training run."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot: a notebook's own figures stay as they are
 from matplotlib.patches import Rectangle
 
@@ -14,6 +15,35 @@ def occluded(image, mask, num_levels):
     """The image as the model sees it: RGB bytes `(height, width, 3)`, hidden pixels in blue."""
     shown = np.broadcast_to(to_bytes(image, num_levels), (*image.shape[:2], 3))
     return np.where(mask == 1, shown, np.array(HIDDEN, np.uint8))
+
+
+def bar_lengths(log_likelihood):
+    """How full the bars of an image's completions are: 1 for the likeliest, 0 for the least likely, `(k,)`."""
+    low, high = (log_likelihood.min(), log_likelihood.max()) if len(log_likelihood) else (0, 0)
+    return (log_likelihood - low) / (high - low) if high > low else np.ones(len(log_likelihood))
+
+
+def probability_map(probabilities, sample, mask, num_levels):
+    """How likely the model found each hidden pixel of a completion: RGB bytes `(height, width, 3)`.
+
+    Args:
+        probabilities: `(height, width, channels, num_levels)`, as `likelihood.pixel_probabilities` gives them.
+        sample: levels `(height, width, channels)`; the mean over the channels is shown, in `probability_colours`.
+        mask: `(height, width, 1)`; visible pixels are shown as they are.
+    """
+    likely = np.take_along_axis(probabilities, sample[..., None], axis=-1)[..., 0].mean(axis=-1)
+    return np.where(mask == 1, to_bytes(sample, num_levels), probability_colours(likely))
+
+
+def probability_colours(values):
+    """Numbers from 0 to 1 as RGB bytes `(…, 3)`: none of them is black, white or grey."""
+    return colormaps["plasma_r"](values, bytes=True)[..., :3]
+
+
+def expected_level(probabilities):
+    """Expected brightness of each pixel: uint8 `(…, height, width, channels)` from `(…, channels, num_levels)`."""
+    num_levels = probabilities.shape[-1]
+    return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
 def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False):
@@ -35,12 +65,11 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
         if original:
             _show(row[0], to_bytes(images[i], num_levels), "" if i else "image")
         _show(row[first - 1], occluded(images[i], masks[i], num_levels), "" if i else "visible")
-        low, high = (log_likelihood[i].min(), log_likelihood[i].max()) if len(samples[i]) else (0, 0)
-        for axis, sample, nats in zip(row[first:], samples[i], log_likelihood[i]):
+        lengths = bar_lengths(log_likelihood[i])
+        for axis, sample, nats, length in zip(row[first:], samples[i], log_likelihood[i], lengths):
             _show(axis, to_bytes(sample, num_levels))
             axis.text(0.5, -0.06, f"{nats:.1f}", transform=axis.transAxes, ha="center", va="top", fontsize=7)
-            share = (nats - low) / (high - low) if high > low else 1.0
-            for width, colour in ((1.0, "0.88"), (share, "tab:blue")):
+            for width, colour in ((1.0, "0.88"), (length, "tab:blue")):
                 axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
                                              color=colour, linewidth=0, clip_on=False))
     figure.savefig(path, dpi=110)
@@ -61,8 +90,7 @@ def progression_grid(path, images, masks, progressions):
     figure, axes = _grid(len(images), 1 + stages, 1.3)
     titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
     for row, image, mask, progression in zip(axes, images, masks, progressions):
-        expected = progression.probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))
-        pictures = [occluded(image, mask, num_levels), *expected.round().astype(np.uint8)]
+        pictures = [occluded(image, mask, num_levels), *expected_level(progression.probabilities)]
         for axis, picture, title in zip(row, pictures, titles):
             _show(axis, picture, title)
         titles = [""] * len(titles)  # above the first row alone

@@ -21,7 +21,7 @@ SAMPLERS = ("fast", "raster")
 
 
 def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,
-            progress=None):
+            progress=None, first=0):
     """Draws completions of an image, or of a batch of images.
 
     Args:
@@ -37,6 +37,7 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         batch_size: most completions that a core, or a GPU, draws at a time; memory grows with it,
             and nothing else depends on it. By default 32, on a GPU 256.
         progress: None, or a function that is called now and then with the share that is drawn, 0 to 1.
+        first: number of the first completion: with 16, those that follow the first 16.
 
     Returns:
         `Completions` in draw order.
@@ -52,16 +53,19 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         raise InputError(f"`num_samples` must be a whole number from 1 up. Received: {num_samples}.")
     if not 0 <= temperature < np.inf:
         raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature}.")
+    if not (isinstance(first, (int, np.integer)) and first >= 0):
+        raise InputError(f"`first` must be a whole number from 0 up. Received: {first}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     seeds = _seeds(seed, len(images))
     conditional = conditional_logits(model, images, masks)
-    result = draw(model, images, masks, conditional, num_samples, temperature, seeds, sampler, batch_size, progress)
+    result = draw(model, images, masks, conditional, num_samples, temperature, seeds, sampler, batch_size, progress,
+                  first)
     return Completions(*(field[0] for field in result)) if single else result
 
 
 def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sampler="fast", batch_size=None,
-         progress=None):
+         progress=None, first=0):
     """What `inpaint` does, from checked arguments and given conditional logits.
 
     Args:
@@ -74,7 +78,7 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
         `Completions` of the batch.
     """
     number = np.arange(len(levels) * num_samples)  # one for each completion to be drawn
-    image_of, completion = number // num_samples, number % num_samples
+    image_of, completion = number // num_samples, first + number % num_samples
     workers, most = _workers(sampler)
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
     draw_chunk = _fast if sampler == "fast" else _raster
