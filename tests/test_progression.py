@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
+from pcnn_keras.progression import progression_stages
 
 MASK = np.array([[1, 0, 1, 1, 1], [1, 1, 0, 1, 1], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]])[..., None]
 
@@ -40,6 +41,15 @@ def test_a_given_completion_is_followed(tiny, image):
     np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), sample)
     with pytest.raises(pcnn.InputError, match="visible"):
         pcnn.probability_progression(tiny, 1 - image, MASK, sample)
+
+
+def test_a_stage_a_row_is_handed_out_when_its_row_is_drawn(tiny, image):
+    mask = np.ones_like(MASK)
+    mask[1, 2:], mask[3, :2] = 0, 0
+    stages = list(progression_stages(tiny, image, mask, num_stages=None, num_continuations=2, seed=3))
+    assert [stage.known.sum() for stage in stages] == [15, 18, 20]
+    assert stages[1].known[:3].all() and stages[0].probabilities.shape == (4, 5, 1, 2)
+    np.testing.assert_array_equal(stages[-1].probabilities.argmax(-1), stages[0].sample)
 
 
 def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known(tiny_rgb):

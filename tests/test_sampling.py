@@ -174,6 +174,9 @@ def test_draws_depend_on_seed_and_number_alone(tiny):
     np.testing.assert_array_equal(whole.samples, chunked.samples)
     alone = pcnn.inpaint(tiny, images[2], masks[2], 4, seed=2**62)
     np.testing.assert_array_equal(alone.samples, whole.samples[2, :4])
+    rest = pcnn.inpaint(tiny, images, masks, 6, seed=[1, 2, 2**62], first=4)
+    for got, expected in zip(rest, whole):
+        np.testing.assert_array_equal(got, expected[:, 4:])
     assert alone.log_likelihood.shape == (4,) and alone.samples.dtype == np.int32
     other = pcnn.inpaint(tiny, images, masks, 10, seed=3)
     assert (other.samples != whole.samples).any()
@@ -232,7 +235,7 @@ def test_ranked_puts_the_likeliest_first(tiny):
 @pytest.mark.parametrize("change", [
     {"num_samples": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"temperature": float("inf")},
     {"seed": -1}, {"seed": 2**63}, {"seed": 0.5}, {"seed": [1, 2]}, {"sampler": "quick"},
-    {"mask": np.full((4, 5, 1), 2)},
+    {"first": -1}, {"first": 0.5}, {"mask": np.full((4, 5, 1), 2)},
     {"image": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}, {"image": np.full((4, 5, 1), np.nan)}])
 def test_bad_arguments_are_input_errors(tiny, change):
     with pytest.raises(pcnn.InputError):

@@ -1,0 +1,61 @@
+"""The page of `pcnn_keras.demo`: seconds until the first completions and until all of them are in the browser's hands.
+
+`python benchmarks/demo.py [MODEL]`, with requirements-demo.txt installed. The server runs in a process of its own and
+is asked as the page asks it; `inpaint` alone and one full forward pass over as many images are timed in the same run.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from common import in_turn, machine
+
+import pcnn_keras as pcnn
+from pcnn_keras.demo_parts import canvas
+from pcnn_keras.inputs import network_inputs
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from browser import serve  # noqa: E402
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
+RUNS = 7
+
+
+def ask(client, value, count, seed):
+    """Seconds until the first answer and until the last."""
+    start = time.perf_counter()
+    times = [time.perf_counter() - start
+             for _ in client.submit(MODEL, value, count, 1.0, seed, api_name="/complete")]
+    return times[0], times[-1]
+
+
+def main():
+    from gradio_client import Client
+
+    model = pcnn.load(MODEL)
+    config = model.config
+    nothing = np.zeros((config.height, config.width, 1), np.int32)
+    image = pcnn.inpaint(model, np.repeat(nothing, config.channels, -1), nothing, 1, seed=1).samples[0]
+    mask = nothing.copy()
+    mask[round(0.75 * config.height):] = 1
+    print(machine())
+    print(f"{'top 75 % hidden':20}{'first shown':>12}{'all shown':>12}{'inpaint':>12}{'a pass':>12}")
+    with serve("--model", MODEL) as address:
+        client = Client(address, verbose=False)
+        for count in (1, 16, 64):
+            value = canvas(image, mask, config.num_levels)
+            ask(client, value, count, 0)
+            first, last = (statistics.median(each)
+                           for each in zip(*(ask(client, value, count, seed) for seed in range(RUNS))))
+            inputs = network_inputs(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0),
+                                    config.num_levels)
+            alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
+                            one=lambda batch=inputs: model.predict_on_batch(batch))
+            seconds = (first, last, alone["draw"], alone["one"])
+            print(f"{count:3} completions     " + "".join(f"{each:10.2f} s" for each in seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""The page in a real browser, and its server under hostile requests."""
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, chromium, pixels, serve, stroke, wait, whole_page
+from conftest import TINY, enlarge
+from PIL import Image
+
+import pcnn_keras as pcnn
+from pcnn_keras.plots import HIDDEN
+
+pytest.importorskip("gradio")
+pytest.importorskip("selenium")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1200),
+              pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium and chromium-driver")]
+
+GUARD = """
+import ipaddress, socket
+def note(host):
+    try:
+        local = ipaddress.ip_address(host).is_loopback or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        local = host in ("localhost", None, "")
+    if not local:
+        open({log!r}, "a").write(f"{{host}}\\n")
+def watched(connect):
+    def call(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            note(address[0])
+        return connect(self, address)
+    return call
+def getaddrinfo(host, *rest, look_up=socket.getaddrinfo, **named):
+    note(host)
+    return look_up(host, *rest, **named)
+socket.socket.connect, socket.socket.connect_ex = watched(socket.socket.connect), watched(socket.socket.connect_ex)
+socket.getaddrinfo = getaddrinfo
+"""
+"""Put into the server's process: writes down every host beyond this machine that it looks up or connects to."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The server's working folder: a model of 28 x 28 pixels, one in colour, and a picture nobody may see."""
+    folder = tmp_path_factory.mktemp("server")
+    for name, config in (("grey", TINY.replace(height=28, width=28)),
+                         ("colour", TINY.replace(height=12, width=10, channels=3, num_levels=4))):
+        (folder / "saved_models" / name).mkdir(parents=True)
+        config.save(folder / "saved_models" / name / "config.json")
+        enlarge(pcnn.build_model(config)).save(folder / "saved_models" / name / "model.keras")
+    Image.new("L", (28, 28), 255).save(folder / "secret.png")
+    (folder / "guard").mkdir()
+    (folder / "guard" / "sitecustomize.py").write_text(GUARD.format(log=str(folder / "hosts")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with serve("--model", "saved_models/grey", cwd=folder, python_path=[folder / "guard"]) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def desktop(address, tmp_path_factory):
+    with chromium(1280, 1200, tmp_path_factory.mktemp("profile")) as browser:
+        browser.get(address)
+        wait(lambda: len(pixels(browser, "#tiles img")) == 32, "the first completions")
+        yield browser
+
+
+def sources(browser):
+    """The pictures of the completions as they stand in the page."""
+    return browser.execute_script("return [...document.querySelectorAll('#tiles img')].map(image => image.src)")
+
+
+def choose_mask(browser, spec):
+    field = browser.find_element(By.CSS_SELECTOR, "#preset input")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(spec, Keys.ENTER)
+
+
+def message(browser):
+    """Waits for what the page says about a mistake, and puts it away."""
+    toast = wait(lambda: browser.find_elements(By.CSS_SELECTOR, ".toast-body"), "a message")[0]
+    text = toast.text
+    browser.execute_script("document.querySelectorAll('.toast-close').forEach(button => button.click())")
+    wait(lambda: not browser.find_elements(By.CSS_SELECTOR, ".toast-body"), "the message to go")
+    return text
+
+
+def hidden(shown):
+    return (shown == HIDDEN).all(axis=-1)
+
+
+def test_a_mask_is_painted_and_the_completions_keep_what_is_visible(desktop, tmp_path):
+    choose_mask(desktop, "all")
+    picture = wait(lambda: [p for p in pixels(desktop, "#canvas canvas") if not hidden(p).any()], "a picture")[0]
+    stroke(desktop, [(0.3, 0.3), (0.7, 0.3), (0.5, 0.8)])
+    painted, = pixels(desktop, "#canvas canvas")
+    mask = hidden(painted)
+    assert 60 < mask.sum() < 400 and mask[8, 14] and not mask[27].any()
+    np.testing.assert_array_equal(painted[~mask], picture[~mask])
+
+    before = sources(desktop)
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(after := sources(desktop)) == 32 and after != before, "all completions")
+    completions = np.stack(pixels(desktop, "#tiles img"))
+    assert (completions[:, ~mask] == picture[~mask]).all()
+    assert (completions[:, mask] != completions[0, mask]).any()
+    assert set(np.unique(completions)) == {0, 255}
+    nats = [float(text.text) for text in desktop.find_elements(By.CSS_SELECTOR, "#tiles small")]
+    assert nats == sorted(nats, reverse=True)
+    whole_page(desktop, tmp_path / "desktop.png")
+    with Image.open(tmp_path / "desktop.png") as screenshot:
+        assert screenshot.width == 1280 and np.asarray(screenshot.convert("L")).std() > 20
+
+
+def test_the_pen_draws_and_makes_visible(desktop):
+    choose_mask(desktop, "none")
+    wait(lambda: hidden(pixels(desktop, "#canvas canvas")[0]).all(), "the mask")
+    desktop.find_element(By.CSS_SELECTOR, "[data-tool=white]").click()
+    stroke(desktop, [(0.2, 0.5), (0.8, 0.5)])
+    painted, = pixels(desktop, "#canvas canvas")
+    assert (painted[14, 6:22] == 255).all() and hidden(painted[:10]).all()
+    desktop.find_element(By.CSS_SELECTOR, "[data-tool=hide]").click()
+
+
+def test_the_least_likely_are_hidden_without_drawing_again(desktop):
+    before = sources(desktop)
+    field = desktop.find_element(By.CSS_SELECTOR, "#kept input[type=number]")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("5", Keys.TAB)
+    wait(lambda: len(sources(desktop)) == 5, "five completions")
+    assert sources(desktop) == before[:5]
+    assert "--keep-best 5" in " ".join(desktop.find_element(By.ID, "command").text.split())
+
+
+def test_a_completion_is_chosen_and_its_progression_plays(desktop):
+    desktop.find_elements(By.CSS_SELECTOR, "#tiles button")[3].click()
+    wait(lambda: "completion 4" in desktop.find_element(By.ID, "details").text, "the choice")
+    desktop.find_element(By.ID, "play").click()
+    wait(lambda: "rows drawn" in desktop.find_element(By.ID, "progression").text, "the first row")
+    wait(lambda: "row by row" in desktop.find_element(By.ID, "progression").text, "the last row")
+
+
+def test_results_are_downloaded(desktop):
+    desktop.find_element(By.ID, "download").click()
+    links = wait(lambda: [a.get_attribute("href") for a in desktop.find_elements(By.CSS_SELECTOR, "#files a")], "files")
+    archive = next(link for link in links if link.endswith("completions.zip"))
+    with urllib.request.urlopen(archive) as answer, zipfile.ZipFile(BytesIO(answer.read())) as file:
+        assert {"grid.png", "samples.npz", "image.png", "mask.png", "command.txt"} == set(file.namelist())
+
+
+def test_mistakes_are_said_in_words_and_the_page_lives_on(desktop, tmp_path):
+    choose_mask(desktop, "../secret.png")
+    assert "is not one of" in message(desktop)
+    choose_mask(desktop, "all")
+    wait(lambda: not hidden(pixels(desktop, "#canvas canvas")[0]).any(), "the mask")
+    desktop.find_element(By.ID, "go").click()
+    assert "Nothing is hidden" in message(desktop)
+    upload = desktop.find_element(By.CSS_SELECTOR, "input[type=file]")
+    (tmp_path / "text.png").write_text("not an image")
+    upload.send_keys(str(tmp_path / "text.png"))
+    assert "The file is not an image" in message(desktop)
+    Image.new("RGB", (60, 60), "white").save(tmp_path / "white.png")
+    upload.send_keys(str(tmp_path / "white.png"))
+    wait(lambda: (pixels(desktop, "#canvas canvas")[0] == 255).all(), "the upload")
+
+
+def test_another_model_is_opened(desktop):
+    field = desktop.find_element(By.CSS_SELECTOR, "#model input")
+    field.click()
+    next(option for option in wait(lambda: desktop.find_elements(By.CSS_SELECTOR, "[role=option]"), "the models")
+         if option.text.strip().endswith("colour")).click()
+    wait(lambda: [p.shape for p in pixels(desktop, "#tiles img")] == [(12, 10, 3)] * 32, "colour")
+
+
+def test_nothing_comes_from_or_goes_to_another_host(desktop, address, folder):
+    events = [json.loads(entry["message"])["message"] for entry in desktop.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = [url for url in asked if url.split(":")[0] in ("http", "https", "ws", "wss")]
+    assert any(url.startswith(address) for url in asked)
+    assert [url for url in asked if not url.startswith(address)] == []
+    assert not (folder / "hosts").exists(), (folder / "hosts").read_text()
+
+
+def test_on_a_phone_everything_fits(address, tmp_path):
+    with chromium(390, 844, tmp_path / "profile") as browser:
+        browser.get(address)
+        wait(lambda: len(pixels(browser, "#tiles img")) == 32, "completions")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert browser.find_element(By.CSS_SELECTOR, "#canvas canvas").size["width"] > 250
+        whole_page(browser, tmp_path / "phone.png")
+
+
+def get(url, data=None, headers=()):
+    """Status and body, whatever the status."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, dict(headers)), timeout=100) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def send(address, content):
+    """Uploads a file as the page does."""
+    line = secrets.token_hex(8)
+    body = (f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n').encode() + content
+    return get(f"{address}/gradio_api/upload", body + f"\r\n--{line}--\r\n".encode(),
+               {"Content-Type": f"multipart/form-data; boundary={line}"})
+
+
+def take(address, path):
+    """Asks the page to take a file of the server's as its picture: the end of the event stream."""
+    data = json.dumps({"data": ["saved_models/grey", {"path": str(path), "meta": {"_type": "gradio.FileData"}}]})
+    status, answer = get(f"{address}/gradio_api/call/upload", data.encode(), {"Content-Type": "application/json"})
+    assert status == 200, answer
+    return get(f"{address}/gradio_api/call/upload/{json.loads(answer)['event_id']}")[1].decode()
+
+
+def test_no_file_beyond_the_uploads_is_read(address, folder):
+    secret = (folder / "secret.png").read_bytes()
+    status, answer = send(address, secret)
+    uploaded = json.loads(answer)[0]
+    assert status == 200 and get(f"{address}/gradio_api/file={uploaded}") == (200, secret)
+    assert "event: complete" in take(address, uploaded)
+    assert "event: error" in take(address, folder / "secret.png")
+    around = Path(uploaded).parent
+    for path in (folder / "secret.png", "secret.png", "./secret.png", "/etc/hostname", "/proc/self/environ",
+                 "saved_models/grey/config.json", f"{around}/../../../etc/hostname",
+                 f"{around}/..%2f..%2f..%2fetc%2fhostname", "..%2fsecret.png", "%2e%2e/secret.png",
+                 "file:///etc/hostname", Path(pcnn.__file__)):
+        for route in ("gradio_api/file=", "file=", "gradio_api/file/", "static/", "assets/", "custom_component/"):
+            status, answer = get(f"{address}/{route}{path}")
+            assert status >= 400, (route, path, answer[:100])
+
+
+def test_uploads_are_bounded_and_the_server_survives_what_is_sent(address):
+    assert send(address, bytes(9 * 2**20))[0] == 413
+    bomb = BytesIO()
+    Image.new("1", (20000, 20000)).save(bomb, "PNG")
+    for content in (b"", b"\x89PNG\r\n\x1a\n", bytes(1000), secrets.token_bytes(1000), bomb.getvalue(),
+                    b"<svg onload='alert(1)'/>", b"GIF89a"):
+        status, answer = send(address, content)
+        assert status == 200
+        assert "event: error" in take(address, json.loads(answer)[0])
+    for route in ("complete", "set_mask", "upload", "choose_model"):
+        for body in (b"", b"{", b"[]", b'{"data": []}', b'{"data": [null, null, null, null, null]}',
+                     b'{"data": ["/etc", {"levels": 1}, 1e9, "x", -1]}'):
+            status, answer = get(f"{address}/gradio_api/call/{route}", body, {"Content-Type": "application/json"})
+            if status == 200:
+                assert b"event: error" in get(
+                    f"{address}/gradio_api/call/{route}/{json.loads(answer)['event_id']}")[1]
+    assert get(address)[0] == 200
