@@ -1,16 +1,18 @@
 """What the page is made of, without Gradio; the page itself is met in test_demo_page.py."""
 
+import base64
 import re
 import shlex
-import sys
+import shutil
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TINY, enlarge
 from PIL import Image
-from test_cli import call, call_here  # noqa: F401 (fixtures)
+from test_cli import call_here  # noqa: F401 (a fixture)
 
 import pcnn_keras as pcnn
 from pcnn_keras import demo_parts
@@ -21,24 +23,21 @@ from pcnn_keras.pixels import quantize, to_bytes
 CONFIG = TINY.replace(height=8, width=10, num_levels=3)
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """`saved_models/tiny` below the working folder: 8 x 10 pixels, 3 levels, no examples."""
-    monkeypatch.chdir(tmp_path)
-    folder = (tmp_path / "saved_models" / "tiny").relative_to(tmp_path)
-    folder.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model of 8 x 10 pixels and 3 levels, without examples."""
+    folder = tmp_path_factory.mktemp("tiny")
     CONFIG.save(folder / "config.json")
     enlarge(pcnn.build_model(CONFIG)).save(folder / "model.keras")
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(folder):
-    demo_parts.open_model.cache_clear()
     return demo_parts.open_model(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def results(opened):
     """Twenty completions of an example of which the left half is visible: the first few, then all."""
     mask = demo_parts.make_mask("left:5", CONFIG, 0)
@@ -47,31 +46,34 @@ def results(opened):
 
 def shown(html):
     """The pictures in an HTML text as arrays."""
-    import base64
-
     sources = re.findall('<img[^>]* src="data:image/png;base64,([^"]*)"', html)
     return [np.asarray(Image.open(BytesIO(base64.b64decode(source)))) for source in sources]
 
 
-def test_models_are_found_the_asked_for_first(folder, tmp_path):
-    assert demo_parts.find_models() == [folder]
-    for name in ("mnist", "half"):
-        (folder.parent / name).mkdir()
-        CONFIG.save(folder.parent / name / "config.json")
-    (folder.parent / "mnist" / "model.keras").touch()
-    assert demo_parts.find_models() == [folder.parent / "mnist", folder]
-    assert demo_parts.find_models(tmp_path / folder) == [tmp_path / folder, folder.parent / "mnist"]
+def test_models_are_found_the_asked_for_first(tmp_path):
+    home = tmp_path / "saved_models"
     with pytest.raises(pcnn.InputError, match="no trained model"):
-        demo_parts.find_models(home=tmp_path / "elsewhere")
+        demo_parts.find_models(home=home)
+    for name in ("digits", "half", "mnist", "own"):
+        (home / name).mkdir(parents=True)
+        CONFIG.save(home / name / "config.json")
+        if name != "half":
+            (home / name / "model.keras").touch()
+    assert demo_parts.find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
+    assert demo_parts.find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
+    (home / "mnist" / "model.keras").unlink()
+    assert demo_parts.find_models(home=home) == [home / "digits", home / "own"]
+    with pytest.raises(pcnn.InputError, match="not the folder"):
+        demo_parts.find_models(tmp_path, home)
 
 
-def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened, folder):
+def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened, tmp_path, monkeypatch):
     nothing = np.zeros((8, 10, 1), int)
     np.testing.assert_array_equal(opened.examples, pcnn.inpaint(opened.model, nothing, nothing, 8).samples)
-    (folder / "examples").mkdir()
-    Image.new("L", (10, 8), 255).save(folder / "examples" / "white.png")
-    demo_parts.open_model.cache_clear()
-    np.testing.assert_array_equal(demo_parts.open_model(folder).examples, np.full((1, 8, 10, 1), 2))
+    monkeypatch.setattr("pcnn_keras.model.load", lambda folder: opened.model)  # the same, with examples beside it
+    (tmp_path / "examples").mkdir()
+    Image.new("L", (10, 8), 255).save(tmp_path / "examples" / "white.png")
+    np.testing.assert_array_equal(demo_parts.open_model(tmp_path).examples, np.full((1, 8, 10, 1), 2))
 
 
 def test_the_canvas_hands_back_what_it_was_given():
@@ -173,11 +175,14 @@ def test_progression_goes_row_by_row_and_ends_with_the_completion(results):
     np.testing.assert_array_equal(shown(moving)[0], shown(stages[0])[0])
 
 
-def test_the_downloaded_command_line_draws_the_same_completions_again(results, tmp_path, call_here):  # noqa: F811
-    """Unpacked in a folder, with the model's folder beside, as a user would."""
+def test_the_downloaded_command_line_draws_the_same_completions_again(
+        results, folder, tmp_path, call_here):  # noqa: F811
+    """Unpacked in a folder that has the model's folder below, as a user would."""
+    shutil.copytree(folder, tmp_path / "saved_models" / "tiny")
+    result = results[1]._replace(opened=results[1].opened._replace(folder=Path("saved_models/tiny")))
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
-    archive, *written = demo_parts.save(results[1], 12, unpacked)
+    archive, *written = demo_parts.save(result, 12, unpacked)
     with zipfile.ZipFile(archive) as file:
         assert sorted(file.namelist()) == sorted(path.name for path in written) == [
             "command.txt", "grid.png", "image.png", "mask.png", "samples.npz"]
@@ -192,28 +197,27 @@ def test_the_downloaded_command_line_draws_the_same_completions_again(results, t
         for name in first:
             np.testing.assert_array_equal(again[name], first[name])
             assert again[name].dtype == first[name].dtype
-        np.testing.assert_array_equal(again["samples"][0], results[1].completions.samples)
+        np.testing.assert_array_equal(again["samples"][0], result.completions.samples)
     grids = [np.asarray(Image.open(tmp_path / place / "grid.png")) for place in (".", "samples")]
     np.testing.assert_array_equal(*grids)
 
 
-@pytest.mark.parametrize("num_levels", range(2, 257))
-def test_levels_survive_the_way_through_a_png_file(num_levels, tmp_path):
-    levels = np.arange(num_levels)[None, :, None]
-    with Image.open(BytesIO(png(to_bytes(levels, num_levels)))) as file:
-        np.testing.assert_array_equal(quantize(np.asarray(file), num_levels), levels[..., 0])
+def test_levels_survive_the_way_through_a_png_file():
+    for num_levels in range(2, 257):
+        levels = np.arange(num_levels)[None, :, None]
+        with Image.open(BytesIO(png(to_bytes(levels, num_levels)))) as file:
+            np.testing.assert_array_equal(quantize(np.asarray(file), num_levels), levels[..., 0])
 
 
 @pytest.mark.parametrize("command", ["--no-such-flag", "--port 0", "--port x", "--model missing", ""])
-def test_a_mistake_is_said_in_one_line(call, command):  # noqa: F811
-    done = call(f"pcnn_keras/demo.py {command}".strip(), tensorflow=False)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert len(done.stderr.splitlines()) == 1 and "imported" not in done.stderr, done.stderr
+def test_a_mistake_is_said_in_one_line(call_here, command):  # noqa: F811
+    code, out, errors = call_here(f"pcnn_keras/demo.py {command}")
+    assert (code, out) == (2, "")
+    assert len(errors.splitlines()) == 1 and errors.startswith("demo.py: "), errors
 
 
 def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    code, out, errors = call_here("pcnn_keras/demo.py")
+    code, out, errors = call_here(f"pcnn_keras/demo.py --model {folder}")
     assert (code, out) == (2, "")
     assert len(errors.splitlines()) == 1 and "requirements-demo.txt" in errors
