@@ -104,7 +104,7 @@ def whole_page(browser, path):
         "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
     time.sleep(0.5)
     with Image.open(io.BytesIO(browser.get_screenshot_as_png())) as picture:
-        picture.convert("RGB").quantize(128).save(path, optimize=True)
+        picture.convert("RGB").quantize(256).save(path, optimize=True)
 
 
 def main():
