@@ -25,5 +25,7 @@ def scale(levels, num_levels):
 
 
 def to_bytes(levels, num_levels):
-    """Levels to what a screen shows: uint8, 0 … 255."""
-    return np.round(np.asarray(levels, np.float32) * (255.0 / (num_levels - 1))).astype(np.uint8)
+    """Levels to what a screen shows: uint8, 0 … 255. `quantize` gives the levels back, so PNG files keep them."""
+    levels = np.asarray(levels, np.int32)
+    lowest, above = -(-levels * 256 // num_levels), -(-(levels + 1) * 256 // num_levels)
+    return np.clip(np.round(levels * (255 / (num_levels - 1))), lowest, above - 1).astype(np.uint8)

@@ -48,7 +48,7 @@ def test_to_bytes_goes_from_black_to_white_in_even_steps():
         assert np.ptp(np.diff(shown.astype(int))) <= 1
 
 
-@pytest.mark.parametrize("num_levels", [2, 4, 5, 16, 32, 256])
+@pytest.mark.parametrize("num_levels", EVERY_NUMBER)
 def test_what_is_shown_quantizes_to_the_levels_it_was_made_from(num_levels):
     levels = np.arange(num_levels)
     np.testing.assert_array_equal(quantize(to_bytes(levels, num_levels), num_levels), levels)
