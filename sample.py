@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder, replacing
 
 
 def parse():
@@ -82,10 +83,7 @@ def main():
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
     masks = np.stack([make((flags.seed + i) % 2**63) for i in range(len(levels)) for make in make_masks])
-    try:
-        flags.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{flags.output} cannot be written: {error.strerror}.") from error
+    make_folder(flags.output)
     with Progress("Drawing completions") as progress:
         result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler,
                          progress=progress).ranked()
@@ -93,8 +91,9 @@ def main():
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
     if flags.min_log_likelihood is not None:
         kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
-    np.savez_compressed(flags.output / "samples.npz", image=images, mask=masks.astype(np.int32), kept=kept,
-                        samples=result.samples, log_likelihood=result.log_likelihood, draw=result.draw)
+    with replacing(flags.output / "samples.npz") as aside:
+        np.savez_compressed(aside, image=images, mask=masks.astype(np.int32), kept=kept, samples=result.samples,
+                            log_likelihood=result.log_likelihood, draw=result.draw)
     completion_grid(flags.output / "grid.png", images, masks, [s[k] for s, k in zip(result.samples, kept)],
                     [v[k] for v, k in zip(result.log_likelihood, kept)], config.num_levels)
     for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.config import PRESETS, Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 
 SETTINGS = {  # flag: (field of Config, type, help)
     "--epochs": ("epochs", int, "epochs to train for"),
@@ -95,11 +95,15 @@ def main():
     print(f"{dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
           f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
           f"{asked.num_levels} levels.", flush=True)
-    train(asked, levels, output, resume=flags.resume)
+    where = f" --data-dir {flags.data_dir}" if flags.data_dir else ""
+    try:
+        train(asked, levels, output, resume=flags.resume)
+    except Stopped as stopped:
+        way_on = f"python train.py --output {output} --resume{where} {stopped.flags}".strip()
+        raise Stopped(f"{stopped} To go on: {way_on}") from stopped
     export(load(output), output / "serving")
     print(f"The trained model is in {output}. To draw completions with it:\n"
-          f"python sample.py --model {output} --dataset {dataset}"
-          + (f" --data-dir {flags.data_dir}" if flags.data_dir else ""))
+          f"python sample.py --model {output} --dataset {dataset}{where}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
 
 FILE = "classifier.keras"
 
@@ -76,7 +77,8 @@ def main():
         raise InputError(f"The images of {dataset!r} have no classes.")
     levels = load_model_images(config, dataset, flags.data_dir)
     model, accuracy = train_classifier(config, levels, labels, flags.epochs)
-    model.save(flags.model / FILE)
+    with replacing(flags.model / FILE) as aside:
+        model.save(aside)
     print(f"Accuracy on {len(levels.test)} test images: {accuracy:.2%}. Wrote {flags.model / FILE}.")
 
 

@@ -12,7 +12,7 @@ import time
 import warnings
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,11 +82,20 @@ class Progress:
 def run(main):
     """Calls `main()` and turns its outcome into an exit code."""
     warnings.simplefilter("ignore")  # of libraries, about things that no flag changes
+    name = os.path.basename(sys.argv[0])
     try:
         sys.exit(main())
     except InputError as error:
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # of a file that is not handled where it is used
+        if not error.filename:
+            raise
+        print(f"{name}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        sys.exit(2)
+    except Stopped as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         sys.exit(1)

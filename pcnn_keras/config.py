@@ -10,6 +10,10 @@ import math
 from pathlib import Path
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
+
+CHANGEABLE = ("learning_rate", "clip_norm")
+"""Settings that may change while a run goes on: what helps when the loss stops being a number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Config:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def continues(self, other):
+        """Whether this may go on with a run of the `Config` `other`: all but `CHANGEABLE` is the same."""
+        return self == other.replace(**{name: getattr(self, name) for name in CHANGEABLE})
+
     def to_dict(self):
         """All fields as plain Python values."""
         return dataclasses.asdict(self)
@@ -86,7 +94,8 @@ class Config:
 
     def save(self, path):
         """Writes the fields as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path):

@@ -19,6 +19,7 @@ from pathlib import Path
 from pcnn_keras.classifier import FILE
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
 
 NEIGHBOURS = 5
 BINS = 8
@@ -215,7 +216,8 @@ def main():
                           progress)
     print(table(result))
     if flags.json:
-        flags.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        with replacing(flags.json) as aside:
+            aside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

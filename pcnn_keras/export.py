@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, run
-from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder, unwritable
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -108,19 +108,21 @@ def export(model, folder):
         InputError: if the folder cannot be written.
     """
     import keras
+    import tensorflow as tf
 
     target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
     try:
         shutil.rmtree(aside, ignore_errors=True)
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         archive = keras.export.ExportArchive()
         for name, (function, specs) in signatures(model).items():
             archive.add_endpoint(name, function, input_signature=specs)
         archive.write_out(aside, verbose=False)
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise unwritable(folder, error) from error
     return target
 
 

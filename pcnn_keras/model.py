@@ -107,6 +107,6 @@ def load(folder):
     except Exception as error:  # Keras raises whatever its zip, JSON and HDF5 readers raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{folder / 'model.keras'} cannot be read: {reason}") from error
-    if not isinstance(model, PixelConstrainedCNN) or model.config != config:
+    if not isinstance(model, PixelConstrainedCNN) or not config.continues(model.config):
         raise InputError(f"{folder}: config.json is not that of model.keras.")
     return model
