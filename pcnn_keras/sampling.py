@@ -6,6 +6,7 @@
 """
 
 import os
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from pcnn_keras import noise, rows
 from pcnn_keras.errors import InputError
 from pcnn_keras.inputs import check_images
 from pcnn_keras.likelihood import conditional_logits, log_likelihood
+from pcnn_keras.model import build_model
 from pcnn_keras.pixels import scale
 
 SAMPLERS = ("fast", "raster")
@@ -97,14 +99,17 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
     Returns:
         `Completions` of the batch.
     """
+    import tensorflow as tf
+
     number = np.arange(len(levels) * num_samples)  # one for each completion to be drawn
     image_of, completion = number // num_samples, number % num_samples
     workers, most = _workers(sampler)
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
     draw_chunk = _fast if sampler == "fast" else _raster
-    row_sampler(model)  # before threads ask for it
+    copies = _on_each_device(model) if sampler == "fast" else [(None, model)]
 
     def draw_from(start):
+        device, model = copies[start // size % len(copies)]
         part = slice(start, start + size)
         of = image_of[part]
 
@@ -112,8 +117,9 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
             if progress:
                 progress((start + share * len(of)) / len(number))
 
-        return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
-                          np.float32(temperature), report)
+        with tf.device(device):
+            return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
+                              np.float32(temperature), report)
 
     samples = np.empty((len(number), *levels.shape[1:]), np.int32)
     likelihood = np.empty(len(number), np.float32)
@@ -137,13 +143,36 @@ def _seeds(seed, batch):
 def _workers(sampler):
     """How many threads draw, and how many completions each draws at a time at most.
 
-    The operations on one row are too small to keep several cores busy: each core draws its own.
+    The operations on one row are too small to keep several cores busy: each core draws its own, and
+    so does each GPU.
     """
     import tensorflow as tf
 
     if sampler == "raster":
         return 1, 64
-    return (1, 256) if tf.config.list_physical_devices("GPU") else (os.cpu_count(), rows.CHUNK)
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
+
+
+_copies = weakref.WeakKeyDictionary()  # of models, on devices after the first
+
+
+def _on_each_device(model):
+    """Pairs of device and model: the model itself on the first device, a copy with its weights on each other one."""
+    import tensorflow as tf
+
+    first, *others = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if others and model not in _copies:
+        _copies[model] = []
+        for device in others:
+            with tf.device(device.name):
+                _copies[model].append((device.name, build_model(model.config)))
+    pairs = [(first.name, model), *_copies.get(model, [])]
+    for _, copy in pairs[1:]:
+        copy.set_weights(model.get_weights())
+    for _, each in pairs:
+        row_sampler(each)  # before threads ask for it
+    return pairs
 
 
 def row_sampler(model):

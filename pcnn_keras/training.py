@@ -23,6 +23,7 @@ from keras import ops
 
 from pcnn_keras import data
 from pcnn_keras.config import CHANGEABLE, Config
+from pcnn_keras.devices import Single
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import make_folder, replacing
 from pcnn_keras.losses import CrossEntropy, Nats
@@ -41,17 +42,17 @@ SMALL_FILES = 5_000_000
 """Bytes of pictures, history and graphs, roughly."""
 
 
-def compile_model(model, total_steps):
+def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):
     """Compiles a model with the optimizer, losses and metrics of its config.
 
     Args:
         model: a `PixelConstrainedCNN`.
         total_steps: length of the run, over which the learning rate's schedule stretches.
+        optimizer: Keras's Adam, or one that takes the same arguments.
     """
     config = model.config
     model.compile(
-        keras.optimizers.Adam(learning_rate(config, total_steps),
-                              global_clipnorm=config.clip_norm or None),
+        optimizer(learning_rate(config, total_steps), global_clipnorm=config.clip_norm or None),
         loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
         loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
         weighted_metrics={head: [Nats("image"), Nats("hidden_pixel")] for head in HEADS},
@@ -69,7 +70,7 @@ def learning_rate(config, total_steps):
         warmup_steps=warmup)
 
 
-def train(config, images, output, resume=False):
+def train(config, images, output, resume=False, strategy=None):
     """Trains a model, or goes on with a run that was stopped.
 
     Args:
@@ -79,6 +80,8 @@ def train(config, images, output, resume=False):
             `last.keras`, `history.csv`, `curves.png`, `completions.png`, `checkpoint.npz` and
             `tensorboard/`.
         resume: True to go on from the folder's checkpoint.
+        strategy: one of `devices.STRATEGIES`, made, or None for one device. Several machines share the
+            folder: one of them writes it, all read it to resume.
 
     Returns:
         The `PixelConstrainedCNN` with the last weights.
@@ -86,9 +89,9 @@ def train(config, images, output, resume=False):
     Raises:
         InputError: if the folder cannot be written, has too little space, holds a model and
             `resume` is False, or holds a run with other settings (`CHANGEABLE` ones may differ) or
-            other images.
+            other images; if a batch cannot be shared out evenly.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
-            disk. What is kept can be resumed.
+            disk, another machine lost. What is kept can be resumed.
     """
     output = Path(output)
     steps_per_epoch = config.steps_per_epoch or len(images.train) // config.batch_size
@@ -96,32 +99,38 @@ def train(config, images, output, resume=False):
         raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
     if resume and not (output / CHECKPOINT).is_file():
         raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
-    if not resume:
+    strategy = strategy or Single()
+    if config.batch_size % strategy.replicas:
+        raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among "
+                         f"{strategy.replicas} devices.")
+    if strategy.writes and not resume:
         check_output(output)
         make_folder(output)
 
     total_steps = steps_per_epoch * config.epochs
-    model = build_model(config)
+    with strategy.scope():
+        model = build_model(config)
+        compile_model(model, total_steps, strategy.optimizer)
+        model.optimizer.build(model.trainable_variables)
     _check_space(output, model)
-    compile_model(model, total_steps)
-    model.optimizer.build(model.trainable_variables)
-    recorder = Recorder(output, config, images)
+    recorder = Recorder(output, config, images, strategy)
     if resume:
         recorder.restore(model)
-    config.save(output / "config.json")
-    callbacks = [recorder]
-    if keras.backend.backend() == "tensorflow":
-        callbacks.append(keras.callbacks.TensorBoard(output / "tensorboard", write_graph=False))
+    callbacks, verbose = [recorder], 0
+    if strategy.writes:
+        config.save(output / "config.json")
+        verbose = 1 if os.isatty(1) else 2
+        if keras.backend.backend() == "tensorflow":
+            callbacks.append(keras.callbacks.TensorBoard(output / "tensorboard", write_graph=False))
     held_out = data.held_out_batches(images.validation[:HELD_OUT_IMAGES], config).cache()
     with recorder.minding_interruptions():
         while recorder.step < total_steps:
             epoch, done = divmod(recorder.step, steps_per_epoch)
             recorder.stop_after_epoch = done > 0  # the rest of an interrupted epoch is a fit of its own
-            model.fit(
-                data.training_batches(images.train, config, recorder.step, total_steps - recorder.step),
+            strategy.fit(
+                model, data.training_batches(images.train, config, recorder.step, total_steps - recorder.step),
                 initial_epoch=epoch, epochs=config.epochs, steps_per_epoch=steps_per_epoch - done,
-                validation_data=held_out, callbacks=callbacks, shuffle=False,
-                verbose=1 if os.isatty(1) else 2,
+                validation_data=held_out, callbacks=callbacks, verbose=verbose,
             )
             model.stop_training = False
     return model
@@ -163,9 +172,10 @@ class Recorder(keras.callbacks.Callback):
         stop_after_epoch: True to end `fit` at the end of the current epoch.
     """
 
-    def __init__(self, output, config, images):
+    def __init__(self, output, config, images, strategy=None):
         super().__init__()
         self.output = Path(output)
+        self._strategy = strategy or Single()
         self.step = 0
         self.history = []
         self.stop_after_epoch = False
@@ -215,8 +225,9 @@ class Recorder(keras.callbacks.Callback):
         if inside_epoch:
             arrays |= {f"metric/{i:03}": ops.convert_to_numpy(variable)
                        for i, variable in enumerate(self.model.metrics_variables)}
-        with replacing(self.output / CHECKPOINT) as aside, open(aside, "wb") as file:
-            np.savez(file, run=json.dumps(run), **arrays)
+        if self._strategy.writes:
+            with replacing(self.output / CHECKPOINT) as aside, open(aside, "wb") as file:
+                np.savez(file, run=json.dumps(run), **arrays)
         self._kept_step, self._saved = self.step, time.monotonic()
 
     @contextmanager
@@ -241,6 +252,8 @@ class Recorder(keras.callbacks.Callback):
             yield
         except KeyboardInterrupt:
             raise self._stopped("interrupted") from None
+        except ConnectionError as error:
+            raise self._stopped(str(error)) from error
         except InputError as error:  # of writing
             if self._kept_step is None:
                 raise
@@ -249,7 +262,7 @@ class Recorder(keras.callbacks.Callback):
             restore()
 
     def _stop_if_interrupted(self):
-        if self._interrupted:
+        if self._strategy.any(self._interrupted):
             raise self._stopped("interrupted")
 
     def _stopped(self, reason, flags=""):
@@ -268,11 +281,12 @@ class Recorder(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             raise self._diverged("the loss is")
         if self._metrics:  # they are sums, and are there only now
-            for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
-                variable.assign(ops.convert_to_tensor(variable) + value)
+            with self._strategy.scope():
+                for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
+                    variable.assign(ops.convert_to_tensor(variable) + value)
             self._metrics = None
         due = self._interrupted or time.monotonic() - self._saved > CHECKPOINT_SECONDS
-        if due and batch + 1 < self.params["steps"]:
+        if batch + 1 < self.params["steps"] and self._strategy.any(due):
             self.save(inside_epoch=True)
             self._stop_if_interrupted()
 
@@ -283,8 +297,16 @@ class Recorder(keras.callbacks.Callback):
         best = min((row[JUDGED_BY] for row in self.history), default=np.inf)
         self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(seconds, 1),
                              **{name: float(value) for name, value in sorted(logs.items())}})
+        if self._strategy.writes:
+            self._write(best=logs[JUDGED_BY] < best)
+        self.save()
+        self._stop_if_interrupted()
+        self.model.stop_training = self.stop_after_epoch
+
+    def _write(self, best):
+        """All files of a finished epoch but the checkpoint."""
         self._kept.set_weights(self.model.get_weights())
-        names = ["last.keras"] + ["model.keras"] * (logs[JUDGED_BY] < best)
+        names = ["last.keras"] + ["model.keras"] * best
         for name in names:
             with replacing(self.output / name) as aside:
                 self._kept.save(aside)
@@ -294,9 +316,6 @@ class Recorder(keras.callbacks.Callback):
             table.writerows(self.history)
         training_curves(self.output / "curves.png", self.history)
         self._draw_completions()
-        self.save()
-        self._stop_if_interrupted()
-        self.model.stop_training = self.stop_after_epoch
 
     def _draw_completions(self):
         """`completions.png`: fixed held-out images under fixed masks and noise."""

@@ -12,8 +12,8 @@ import pcnn_keras
 FOLDER = Path(pcnn_keras.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 ORDER = ("errors", "files", "config", "cli", "pixels", "images", "masks", "noise", "layers", "inputs", "data",
-         "networks", "losses", "model", "likelihood", "rows", "sampling", "progression", "plots", "training", "figures",
-         "export", "metrics", "classifier", "evaluate")
+         "networks", "losses", "model", "likelihood", "rows", "sampling", "progression", "plots", "devices", "training",
+         "figures", "export", "metrics", "classifier", "evaluate")
 """A module imports only such as stand before it."""
 
 
