@@ -23,7 +23,8 @@ def parse():
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
                              "image file, white = visible (default: the bottom quarter)")
-    parser.add_argument("--num-samples", type=number(int, 1), default=8, metavar="N", help="completions of each")
+    parser.add_argument("--num-samples", type=number(int, 1, 100_000), default=8, metavar="N",
+                        help="completions of each (default: 8)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")

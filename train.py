@@ -34,7 +34,7 @@ def parse():
     parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
     parser.add_argument("--output", type=Path, help="folder of the run (default: saved_models/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    parser.add_argument("--size", type=number(int, 1), help="side that images are brought to, in pixels")
+    parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
     parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
                         help="one device, every GPU of this machine, or the machines of TF_CONFIG")

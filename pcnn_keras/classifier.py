@@ -55,6 +55,24 @@ def train_classifier(config, images, labels, epochs=8, seed=0):
     return model, model.evaluate(*pairs[2], batch_size=256, verbose=0)[1]
 
 
+def load_classifier(path, config):
+    """Loads what `train_classifier` made, for a model of `config`; Keras's safe mode runs no code from it.
+
+    Raises:
+        InputError: if it is damaged, or of other images.
+    """
+    import keras
+
+    try:
+        classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
+        classifier.get_layer("features")
+        if classifier.input_shape[1:] != (config.height, config.width, config.channels):
+            raise ValueError(f"it is one of images of shape {classifier.input_shape[1:]}")
+    except Exception as error:  # whatever Keras's readers raise
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    return classifier
+
+
 def parse():
     parser = Parser(__doc__)
     parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")

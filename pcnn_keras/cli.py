@@ -93,6 +93,9 @@ def run(main):
             raise
         print(f"{name}: {error.filename}: {error.strerror}.", file=sys.stderr)
         sys.exit(2)
+    except MemoryError:
+        print(f"{name}: there is not enough memory for that.", file=sys.stderr)
+        sys.exit(2)
     except Stopped as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)

@@ -113,6 +113,8 @@ def _check(config):
             object.__setattr__(config, field.name, float(value))
         elif type(value) is not kind:
             raise InputError(f"`{field.name}` must be of type {kind.__name__}. Received: {value!r}.")
+        if kind is int and field.name != "seed" and abs(value) >= 2**31:
+            raise InputError(f"`{field.name}` must be below 2^31. Received: {value}.")
         if kind is float and not math.isfinite(value):
             raise InputError(f"`{field.name}` must be a finite number. Received: {value}.")
 

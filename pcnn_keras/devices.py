@@ -83,6 +83,12 @@ class MultiWorker(Mirrored):
             raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason}") from error
         self.writes = index == 0
 
+        @tf.function
+        def number_of(flag):
+            return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
+
+        self.any = lambda flag: bool(number_of(tf.constant(float(flag))))
+
     @staticmethod
     def _place():
         try:
@@ -94,12 +100,6 @@ class MultiWorker(Mirrored):
             pass
         raise InputError('--strategy multiworker needs TF_CONFIG, such as {"cluster": {"worker": ["host1:2222", '
                          '"host2:2222"]}, "task": {"type": "worker", "index": 0}}.')
-
-    def any(self, flag):
-        import tensorflow as tf
-
-        flags = self._strategy.run(tf.identity, args=(tf.constant(float(flag)),))
-        return bool(self._strategy.reduce("SUM", flags, axis=None))
 
     def fit(self, model, batches, validation_data, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
         """What `model.fit` does. Batches are those of all machines together.

@@ -8,18 +8,22 @@
 import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 
 from pcnn_keras import noise, rows
 from pcnn_keras.errors import InputError
-from pcnn_keras.inputs import check_images
+from pcnn_keras.inputs import as_array, check_images
 from pcnn_keras.likelihood import conditional_logits, log_likelihood
 from pcnn_keras.model import build_model
 from pcnn_keras.pixels import scale
 
 SAMPLERS = ("fast", "raster")
+
+MOST_SAMPLES = 100_000
+"""Completions of one image in one call."""
 
 
 class Completions(NamedTuple):
@@ -55,7 +59,7 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         image: levels 0 … num_levels - 1, `(height, width, channels)` or with a batch axis before.
             What stands at hidden pixels does not matter.
         mask: `(height, width, 1)`, 1 = visible; with a batch axis if `image` has one.
-        num_samples: completions of each image, at least 1.
+        num_samples: completions of each image, 1 to `MOST_SAMPLES`.
         temperature: at least 0. Below 1 draws likelier levels more often; 0 takes the likeliest.
         seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`. The same seed gives the same
             completions; completion k is the same however many are asked for.
@@ -70,14 +74,14 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
     Raises:
         InputError: if an argument is out of range or does not fit the model.
     """
-    image, mask = np.asarray(image), np.asarray(mask)
+    image, mask = as_array("image", image), as_array("mask", mask)
     single = image.ndim == 3
     images, masks = check_images(model.config, image[None] if single else image,
                                  mask[None] if single else mask)
-    if not (isinstance(num_samples, (int, np.integer)) and num_samples >= 1):
-        raise InputError(f"`num_samples` must be a whole number from 1 up. Received: {num_samples}.")
-    if not 0 <= temperature < np.inf:
-        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature}.")
+    if not (isinstance(num_samples, Integral) and 1 <= num_samples <= MOST_SAMPLES):
+        raise InputError(f"`num_samples` must be a whole number from 1 to {MOST_SAMPLES}. Received: {num_samples!r}.")
+    if not (isinstance(temperature, Real) and 0 <= temperature < np.inf):
+        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     seeds = _seeds(seed, len(images))
@@ -161,13 +165,14 @@ def _on_each_device(model):
     """Pairs of device and model: the model itself on the first device, a copy with its weights on each other one."""
     import tensorflow as tf
 
-    first, *others = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    others = [device.name for device in devices[1:] if not device.name.startswith("/job:")]  # of another machine
     if others and model not in _copies:
         _copies[model] = []
         for device in others:
-            with tf.device(device.name):
-                _copies[model].append((device.name, build_model(model.config)))
-    pairs = [(first.name, model), *_copies.get(model, [])]
+            with tf.device(device):
+                _copies[model].append((device, build_model(model.config)))
+    pairs = [(f"/device:{devices[0].device_type}:0", model), *_copies.get(model, [])]
     for _, copy in pairs[1:]:
         copy.set_weights(model.get_weights())
     for _, each in pairs:

@@ -89,7 +89,7 @@ def train(config, images, output, resume=False, strategy=None):
     Raises:
         InputError: if the folder cannot be written, has too little space, holds a model and
             `resume` is False, or holds a run with other settings (`CHANGEABLE` ones may differ) or
-            other images; if a batch cannot be shared out evenly.
+            other images; if images do not fit the settings, or a batch cannot be shared out evenly.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
@@ -97,6 +97,11 @@ def train(config, images, output, resume=False, strategy=None):
     steps_per_epoch = config.steps_per_epoch or len(images.train) // config.batch_size
     if not steps_per_epoch:
         raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
+    shape = (config.height, config.width, config.channels)
+    for part in (images.train, images.validation):
+        if part.shape[1:] != shape or part.max() >= config.num_levels:
+            raise InputError(f"Expected images of shape {shape} and levels below {config.num_levels}. "
+                             f"Received: {part.shape[1:]}, {part.max()}.")
     if resume and not (output / CHECKPOINT).is_file():
         raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
     strategy = strategy or Single()
