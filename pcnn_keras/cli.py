@@ -22,8 +22,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(description=description, allow_abbrev=False)
 
     def error(self, message):
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(2)
+        leave(self.prog, message, 2)
 
 
 def number(kind, least=None, most=None):
@@ -86,22 +85,23 @@ def run(main):
     try:
         sys.exit(main())
     except InputError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
+        leave(name, error, 2)
     except OSError as error:  # of a file that is not handled where it is used
         if not error.filename:
             raise
-        print(f"{name}: {error.filename}: {error.strerror}.", file=sys.stderr)
-        sys.exit(2)
+        leave(name, f"{error.filename}: {error.strerror}.", 2)
     except MemoryError:
-        print(f"{name}: there is not enough memory for that.", file=sys.stderr)
-        sys.exit(2)
+        leave(name, "there is not enough memory for that.", 2)
     except Stopped as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(1)
+        leave(name, error, 1)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(1)
+        leave(name, "stopped.", 1)
+
+
+def leave(name, message, code):
+    """Ends the program with one line on stderr, whatever was given that stands in it."""
+    print(f"{name}: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.exit(code)
 
 
 def import_tensorflow():

@@ -12,6 +12,9 @@ from pathlib import Path
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
 
+MOST_BLOBS = 1000
+"""Blobs in a mask, and iterations of a blob."""
+
 CHANGEABLE = ("learning_rate", "clip_norm")
 """Settings that may change while a run goes on: what helps when the loss stops being a number."""
 
@@ -135,6 +138,8 @@ def _check(config):
     expect("alpha", config.alpha >= 0, "at least 0")
     expect("learning_rate", config.learning_rate > 0, "above 0")
     expect("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})")
+    for name in ("max_num_blobs", "iter_max"):
+        expect(name, getattr(config, name) <= MOST_BLOBS, f"at most {MOST_BLOBS}")
     expect("seed", 0 <= config.seed < 2**63, "from 0 to 2^63 - 1")
     expect("loss_pixels", config.loss_pixels in ("hidden", "all"), "'hidden' or 'all'")
     expect("schedule", config.schedule in ("cosine", "constant"), "'cosine' or 'constant'")

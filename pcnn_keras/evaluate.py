@@ -194,8 +194,8 @@ def parse():
 def main():
     flags = parse()
     config = model_config(flags.model)
-    if flags.json and not flags.json.absolute().parent.is_dir():
-        raise InputError(f"{flags.json} cannot be written: its folder is not there.")
+    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
+        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
     import_tensorflow()
     import numpy as np
 
