@@ -107,14 +107,14 @@ def load(folder):
             raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
     config, path = Config.load(folder / "config.json"), folder / "model.keras"
     try:
-        if not config.continues(_saved_config(path)):
-            raise InputError(f"{folder}: config.json is not that of model.keras.")
-        model = build_model(config)
-        model.load_weights(path)
-    except InputError:
-        raise
+        fits = config.continues(_saved_config(path))
+        if fits:
+            model = build_model(config)
+            model.load_weights(path)
     except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if not fits:
+        raise InputError(f"{folder}: config.json is not that of model.keras.")
     return model
 
 
