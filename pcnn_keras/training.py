@@ -110,7 +110,6 @@ def train(config, images, output, resume=False, strategy=None):
                          f"{strategy.replicas} devices.")
     if strategy.writes and not resume:
         check_output(output)
-        make_folder(output)
 
     total_steps = steps_per_epoch * config.epochs
     with strategy.scope():
@@ -123,6 +122,7 @@ def train(config, images, output, resume=False, strategy=None):
         recorder.restore(model)
     callbacks, verbose = [recorder], 0
     if strategy.writes:
+        make_folder(output)
         config.save(output / "config.json")
         verbose = 1 if os.isatty(1) else 2
         if keras.backend.backend() == "tensorflow":
