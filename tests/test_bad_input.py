@@ -387,6 +387,7 @@ test_a_few_data_folders, test_many_data_folders = family(
 # Python -----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @cases(200)
 @given(num_samples=st.one_of(JSON, st.integers(-2, 3)), temperature=st.one_of(JSON, st.floats(0, 3)),
        seed=st.one_of(JSON, st.integers(-2, 2**64)), image=MASK_ARRAYS)

@@ -60,9 +60,10 @@ def start(script, *arguments, **environment):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_two_devices_train_to_the_weights_of_one_and_draw_the_same(tmp_path, single):
     process = start("two_devices.py", tmp_path)
-    out, errors = process.communicate(timeout=280)
+    out, errors = process.communicate(timeout=800)
     assert process.returncode == 0, errors
     assert "Stopped at step 3" in out and "A batch of 5 cannot be shared out evenly among 2 devices" in out
     assert_same_run(tmp_path / "mirrored", single)
@@ -86,11 +87,12 @@ def two_machines(folder, *flags, **environment):
     workers = [start("two_machines.py", folder, *flags, **environment,
                      TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}))
                for i in range(2)]
-    outputs = [worker.communicate(timeout=250) for worker in workers]
+    outputs = [worker.communicate(timeout=550) for worker in workers]
     return [(worker.returncode, *output) for worker, output in zip(workers, outputs)]
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("lost", [0, 1])
 def test_two_machines_end_with_the_same_weights_also_when_one_was_lost(tmp_path, single, lost):
     outcomes = two_machines(tmp_path, DIE=f"{lost} {STEPS + 2}")
