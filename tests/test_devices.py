@@ -108,4 +108,4 @@ def test_two_machines_end_with_the_same_weights_also_when_one_was_lost(tmp_path,
         for name in one.files:
             np.testing.assert_array_equal(one[name], other[name])
     # The last held-out batch has images for the first machine alone, and these are means over batches.
-    assert_same_run(tmp_path / "run", single, but=[f"val_{name}loss" for name in ("", "logits_", "conditional_logits_")])
+    assert_same_run(tmp_path / "run", single, but=("val_loss", "val_logits_loss", "val_conditional_logits_loss"))
