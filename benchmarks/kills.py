@@ -141,10 +141,10 @@ def main():
     same_data = found["data"] == expected["data"] and len(expected["data"]) == STEPS
     drift = max(abs(a[name] - b[name]) / abs(a[name]) for a, b in zip(one, other) for name in a)
     print(f"{kills} kills, {found['in a write']} of them in the middle of writing a checkpoint; "
-          f"{other[-1]['step']:.0f} of {STEPS} steps; images and masks of each step {'the same' if same_data else 'NOT the same'}. Held-out nats an image: "
-          f"uninterrupted {one[-1]['val_logits_nats_per_image']:.6f}, killed "
-          f"{other[-1]['val_logits_nats_per_image']:.6f}; largest difference of any figure of any epoch: {drift:.1e} "
-          "of its size.")
+          f"{other[-1]['step']:.0f} of {STEPS} steps; images and masks of each step "
+          f"{'the same' if same_data else 'NOT the same'}. Held-out nats an image: uninterrupted "
+          f"{one[-1]['val_logits_nats_per_image']:.6f}, killed {other[-1]['val_logits_nats_per_image']:.6f}; "
+          f"largest difference of any figure of any epoch: {drift:.1e} of its size.")
     sys.exit(not (same_data and len(one) == len(other) and drift < 1e-5))
 
 
