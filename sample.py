@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder
 
 
 def parse():
@@ -22,7 +23,8 @@ def parse():
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
                              "image file, white = visible (default: the bottom quarter)")
-    parser.add_argument("--num-samples", type=number(int, 1), default=8, metavar="N", help="completions of each")
+    parser.add_argument("--num-samples", type=number(int, 1, 100_000), default=8, metavar="N",
+                        help="completions of each (default: 8)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
@@ -79,7 +81,7 @@ def main():
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
     masks = np.stack([make((flags.seed + i) % 2**63) for i in range(len(levels)) for make in make_masks])
-    results.make_folder(flags.output)
+    make_folder(flags.output)
     with Progress("Drawing completions") as progress:
         result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler,
                          progress=progress).ranked()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.config import PRESETS, Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 
 SETTINGS = {  # flag: (field of Config, type, help)
     "--epochs": ("epochs", int, "epochs to train for"),
@@ -34,8 +34,10 @@ def parse():
     parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
     parser.add_argument("--output", type=Path, help="folder of the run (default: saved_models/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    parser.add_argument("--size", type=number(int, 1), help="side that images are brought to, in pixels")
+    parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
+    parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
+                        help="one device, every GPU of this machine, or the machines of TF_CONFIG")
     parser.add_argument("--depth", type=number(int, 0), help="gated blocks, and residual blocks")
     for flag, (field, kind, text) in SETTINGS.items():
         parser.add_argument(flag, dest=field, type=kind if kind is str else number(kind), help=text)
@@ -77,13 +79,16 @@ def main():
     config.replace(**given)  # a value out of range is said before anything is loaded
 
     import_tensorflow()
+    from pcnn_keras.devices import STRATEGIES
+
+    strategy = STRATEGIES[flags.strategy]()  # TensorFlow wants several machines before anything else
     from pcnn_keras.data import Images, load_images
     from pcnn_keras.export import export
     from pcnn_keras.model import load
     from pcnn_keras.pixels import quantize
     from pcnn_keras.training import check_output, train
 
-    if not flags.resume:
+    if strategy.writes and not flags.resume:
         check_output(output)
     size = flags.size or (config.height if flags.resume and config.height == config.width else None)
     images = load_images(dataset, flags.data_dir, size, flags.grayscale or (flags.resume and config.channels == 1))
@@ -95,11 +100,19 @@ def main():
     print(f"{dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
           f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
           f"{asked.num_levels} levels.", flush=True)
-    train(asked, levels, output, resume=flags.resume)
+    where = f" --data-dir {flags.data_dir}" if flags.data_dir else ""
+    try:
+        train(asked, levels, output, resume=flags.resume, strategy=strategy)
+    except Stopped as stopped:
+        if strategy.replicas > 1:
+            where += f" --strategy {flags.strategy}"
+        way_on = f"python train.py --output {output} --resume{where} {stopped.flags}".strip()
+        raise Stopped(f"{stopped} To go on: {way_on}") from stopped
+    if not strategy.writes:
+        return
     export(load(output), output / "serving")
     print(f"The trained model is in {output}. To draw completions with it:\n"
-          f"python sample.py --model {output} --dataset {dataset}"
-          + (f" --data-dir {flags.data_dir}" if flags.data_dir else ""))
+          f"python sample.py --model {output} --dataset {dataset}{where}")
 
 
 if __name__ == "__main__":

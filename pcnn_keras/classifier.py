@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
 
 FILE = "classifier.keras"
 
@@ -54,6 +55,24 @@ def train_classifier(config, images, labels, epochs=8, seed=0):
     return model, model.evaluate(*pairs[2], batch_size=256, verbose=0)[1]
 
 
+def load_classifier(path, config):
+    """Loads what `train_classifier` made, for a model of `config`; Keras's safe mode runs no code from it.
+
+    Raises:
+        InputError: if it is damaged, or of other images.
+    """
+    import keras
+
+    try:
+        classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
+        classifier.get_layer("features")
+        if classifier.input_shape[1:] != (config.height, config.width, config.channels):
+            raise ValueError(f"it is one of images of shape {classifier.input_shape[1:]}")
+    except Exception as error:  # whatever Keras's readers raise
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    return classifier
+
+
 def parse():
     parser = Parser(__doc__)
     parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
@@ -76,7 +95,8 @@ def main():
         raise InputError(f"The images of {dataset!r} have no classes.")
     levels = load_model_images(config, dataset, flags.data_dir)
     model, accuracy = train_classifier(config, levels, labels, flags.epochs)
-    model.save(flags.model / FILE)
+    with replacing(flags.model / FILE) as aside:
+        model.save(aside)
     print(f"Accuracy on {len(levels.test)} test images: {accuracy:.2%}. Wrote {flags.model / FILE}.")
 
 

@@ -12,7 +12,7 @@ import time
 import warnings
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,8 +22,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(description=description, allow_abbrev=False)
 
     def error(self, message):
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(2)
+        leave(self.prog, message, 2)
 
 
 def number(kind, least=None, most=None):
@@ -82,14 +81,27 @@ class Progress:
 def run(main):
     """Calls `main()` and turns its outcome into an exit code."""
     warnings.simplefilter("ignore")  # of libraries, about things that no flag changes
+    name = os.path.basename(sys.argv[0])
     try:
         sys.exit(main())
     except InputError as error:
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
-        sys.exit(2)
+        leave(name, error, 2)
+    except OSError as error:  # of a file that is not handled where it is used
+        if not error.filename:
+            raise
+        leave(name, f"{error.filename}: {error.strerror}.", 2)
+    except MemoryError:
+        leave(name, "there is not enough memory for that.", 2)
+    except Stopped as error:
+        leave(name, error, 1)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(1)
+        leave(name, "stopped.", 1)
+
+
+def leave(name, message, code):
+    """Ends the program with one line on stderr, whatever was given that stands in it."""
+    print(f"{name}: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.exit(code)
 
 
 def import_tensorflow():

@@ -10,6 +10,13 @@ import math
 from pathlib import Path
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
+
+MOST_BLOBS = 1000
+"""Blobs in a mask, and iterations of a blob."""
+
+CHANGEABLE = ("learning_rate", "clip_norm")
+"""Settings that may change while a run goes on: what helps when the loss stops being a number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +77,10 @@ class Config:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def continues(self, other):
+        """Whether this may go on with a run of the `Config` `other`: all but `CHANGEABLE` is the same."""
+        return self == other.replace(**{name: getattr(self, name) for name in CHANGEABLE})
+
     def to_dict(self):
         """All fields as plain Python values."""
         return dataclasses.asdict(self)
@@ -86,7 +97,8 @@ class Config:
 
     def save(self, path):
         """Writes the fields as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path):
@@ -104,6 +116,8 @@ def _check(config):
             object.__setattr__(config, field.name, float(value))
         elif type(value) is not kind:
             raise InputError(f"`{field.name}` must be of type {kind.__name__}. Received: {value!r}.")
+        if kind is int and field.name != "seed" and abs(value) >= 2**31:
+            raise InputError(f"`{field.name}` must be below 2^31. Received: {value}.")
         if kind is float and not math.isfinite(value):
             raise InputError(f"`{field.name}` must be a finite number. Received: {value}.")
 
@@ -124,6 +138,8 @@ def _check(config):
     expect("alpha", config.alpha >= 0, "at least 0")
     expect("learning_rate", config.learning_rate > 0, "above 0")
     expect("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})")
+    for name in ("max_num_blobs", "iter_max"):
+        expect(name, getattr(config, name) <= MOST_BLOBS, f"at most {MOST_BLOBS}")
     expect("seed", 0 <= config.seed < 2**63, "from 0 to 2^63 - 1")
     expect("loss_pixels", config.loss_pixels in ("hidden", "all"), "'hidden' or 'all'")
     expect("schedule", config.schedule in ("cosine", "constant"), "'cosine' or 'constant'")

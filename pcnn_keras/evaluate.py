@@ -16,9 +16,10 @@ Image i has seed i everywhere. Each figure comes with its standard error over im
 import json
 from pathlib import Path
 
-from pcnn_keras.classifier import FILE
+from pcnn_keras.classifier import FILE, load_classifier
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
 
 NEIGHBOURS = 5
 BINS = 8
@@ -184,7 +185,8 @@ def parse():
     parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
     parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
                         help="of how many images many completions are drawn (default: 100)")
-    parser.add_argument("--num-samples", type=number(int, 2), default=64, metavar="N", help="completions of each")
+    parser.add_argument("--num-samples", type=number(int, 2, 100_000), default=64, metavar="N",
+                        help="completions of each (default: 64)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     return parser.parse_args()
 
@@ -192,10 +194,9 @@ def parse():
 def main():
     flags = parse()
     config = model_config(flags.model)
-    if flags.json and not flags.json.absolute().parent.is_dir():
-        raise InputError(f"{flags.json} cannot be written: its folder is not there.")
+    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
+        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
     import_tensorflow()
-    import keras
     import numpy as np
 
     from pcnn_keras.data import load_model_images
@@ -205,7 +206,7 @@ def main():
     images = load_model_images(config, flags.dataset, flags.data_dir)
     classifier = flags.model / FILE
     if classifier.is_file():
-        classifier = keras.saving.load_model(classifier, compile=False)
+        classifier = load_classifier(classifier, config)
     else:
         print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
         classifier = None
@@ -215,7 +216,8 @@ def main():
                           progress)
     print(table(result))
     if flags.json:
-        flags.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        with replacing(flags.json) as aside:
+            aside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, run
-from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder, unwritable
 from pcnn_keras.warm_up import write_warm_up
 
 MOST_DRAWS = 4096
@@ -131,11 +131,12 @@ def export(model, folder):
         InputError: if the folder cannot be written.
     """
     import keras
+    import tensorflow as tf
 
     target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
     try:
         shutil.rmtree(aside, ignore_errors=True)
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         archive, endpoints = keras.export.ExportArchive(), signatures(model)
         for name, (function, specs) in endpoints.items():
             archive.add_endpoint(name, function, input_signature=specs)
@@ -143,8 +144,9 @@ def export(model, folder):
         write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise unwritable(folder, error) from error
     return target
 
 

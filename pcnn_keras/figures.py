@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
-from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder
 
 
 def parse():
@@ -82,10 +82,7 @@ def main():
     levels = load_model_images(config, flags.dataset, flags.data_dir).test
     model = load(flags.model)
     chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
-    try:
-        flags.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{flags.output} cannot be written: {error.strerror}.") from error
+    make_folder(flags.output)
     with Progress("Drawing figures") as progress:
         written = draw_figures(model, levels[chosen].astype(np.int32), flags.output, flags.seed, progress)
     print("\n".join(f"Wrote {path}" for path in written))

@@ -47,8 +47,8 @@ def read_image(path, channels=None):
         raise InputError(f"{path} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} has too many pixels.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except Exception as error:  # whatever the decoders raise: struct.error, IndexError, MemoryError …
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}.") from error
 
 

@@ -26,11 +26,16 @@ def check_images(config, images, masks):
     return images, masks
 
 
-def _whole_numbers(name, values, shape, highest):
+def as_array(name, values):
+    """`np.asarray`; what it cannot do is an `InputError`."""
     try:
-        values = np.asarray(values)
+        return np.asarray(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"`{name}` is not an array of numbers.") from error
+
+
+def _whole_numbers(name, values, shape, highest):
+    values = as_array(name, values)
     if values.ndim != 4 or values.shape[1:] != shape:
         raise InputError(f"`{name}` must be of shape (batch, {', '.join(map(str, shape))}). "
                          f"Received: {values.shape}.")

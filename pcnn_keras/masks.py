@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcnn_keras.config import MOST_BLOBS
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import read_image
 
@@ -51,6 +52,8 @@ def random_blob_masks(batch, height, width, max_num_blobs=4, iter_min=2, iter_ma
                                ("iter_max", iter_max, iter_min)):
         if value < least:
             raise InputError(f"`{name}` must be at least {least}. Received: {value}.")
+    if max(max_num_blobs, iter_max) > MOST_BLOBS:
+        raise InputError(f"At most {MOST_BLOBS} blobs and iterations. Received: {max_num_blobs} and {iter_max}.")
     if isinstance(seed, (int, np.integer)):
         if not 0 <= seed < 2**63:
             raise InputError(f"`seed` must be from 0 to 2^63 - 1. Received: {seed}.")
@@ -153,8 +156,9 @@ def parse_mask(spec, height, width, files=True):
             raise InputError(f"Mask {spec!r}: the share must be from 0 to 1.")
         return lambda seed: _random_pixels(height, width, numbers[0], seed)
     if kind == "blobs":
-        if not (numbers[0] >= 1 and 0 <= numbers[1] <= numbers[2]):
-            raise InputError(f"Mask {spec!r}: expected MAX_NUM >= 1 and 0 <= ITER_MIN <= ITER_MAX.")
+        if not (1 <= numbers[0] <= MOST_BLOBS and 0 <= numbers[1] <= numbers[2] <= MOST_BLOBS):
+            raise InputError(f"Mask {spec!r}: expected 1 <= MAX_NUM <= {MOST_BLOBS} and "
+                             f"0 <= ITER_MIN <= ITER_MAX <= {MOST_BLOBS}.")
         return lambda seed: random_blob_masks(1, height, width, *numbers, seed=seed)[0].numpy()
     mask = _fixed_mask(kind, numbers, height, width)
     if mask is None:

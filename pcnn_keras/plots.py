@@ -5,6 +5,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot: a notebook's own figures stay as they are
 from matplotlib.patches import Rectangle
 
+from pcnn_keras.files import replacing
 from pcnn_keras.pixels import to_bytes
 
 HIDDEN = (70, 105, 160)
@@ -72,7 +73,7 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
             for width, colour in ((1.0, "0.88"), (length, "tab:blue")):
                 axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
                                              color=colour, linewidth=0, clip_on=False))
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 
 
 def progression_grid(path, images, masks, progressions):
@@ -94,7 +95,7 @@ def progression_grid(path, images, masks, progressions):
         for axis, picture, title in zip(row, pictures, titles):
             _show(axis, picture, title)
         titles = [""] * len(titles)  # above the first row alone
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 
 
 def mask_grid(path, masks, columns):
@@ -102,7 +103,7 @@ def mask_grid(path, masks, columns):
     figure, axes = _grid(-(-len(masks) // columns), columns, 1.15)
     for axis, mask in zip(axes.flat, masks):
         _show(axis, occluded(np.ones_like(mask), mask, 2))
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 
 
 def _grid(rows, columns, height):
@@ -118,6 +119,11 @@ def _show(axis, picture, title=""):
         picture = picture[..., 0]
     axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axis.set_title(title, fontsize=8, pad=3)
+
+
+def _save(figure, path):
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=110)
 
 
 def training_curves(path, history):
@@ -137,5 +143,5 @@ def training_curves(path, history):
     axis.tick_params(axis="y", which="minor", labelsize=7)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
 
 
 class Completions(NamedTuple):
@@ -31,18 +31,6 @@ class Completions(NamedTuple):
         return Completions(*map(take, self))
 
 
-def make_folder(folder):
-    """Makes the folder of the results, before anything slow is done.
-
-    Raises:
-        InputError: if it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}.") from error
-
-
 def save(folder, images, masks, completions, num_levels, kept=None):
     """Writes `grid.png` and `samples.npz`.
 
@@ -56,13 +44,17 @@ def save(folder, images, masks, completions, num_levels, kept=None):
 
     Returns:
         The two paths.
+
+    Raises:
+        InputError: if the folder cannot be written to.
     """
     from pcnn_keras.plots import completion_grid
 
     kept = np.ones(completions.draw.shape, bool) if kept is None else kept
     paths = [folder / "grid.png", folder / "samples.npz"]
-    np.savez_compressed(paths[1], image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
-                        **completions._asdict())
+    with replacing(paths[1]) as aside:
+        np.savez_compressed(aside, image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
+                            **completions._asdict())
     completion_grid(paths[0], images, masks, [s[k] for s, k in zip(completions.samples, kept)],
                     [v[k] for v, k in zip(completions.log_likelihood, kept)], num_levels)
     return paths

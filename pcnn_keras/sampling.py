@@ -6,18 +6,24 @@
 """
 
 import os
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
 
 import numpy as np
 
 from pcnn_keras import noise, rows
 from pcnn_keras.errors import InputError
-from pcnn_keras.inputs import check_images
+from pcnn_keras.inputs import as_array, check_images
 from pcnn_keras.likelihood import conditional_logits, log_likelihood
+from pcnn_keras.model import build_model
 from pcnn_keras.pixels import scale
 from pcnn_keras.results import Completions
 
 SAMPLERS = ("fast", "raster")
+
+MOST_SAMPLES = 100_000
+"""Completions of one image in one call."""
 
 
 def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,
@@ -29,7 +35,7 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         image: levels 0 … num_levels - 1, `(height, width, channels)` or with a batch axis before.
             What stands at hidden pixels does not matter.
         mask: `(height, width, 1)`, 1 = visible; with a batch axis if `image` has one.
-        num_samples: completions of each image, at least 1.
+        num_samples: completions of each image, 1 to `MOST_SAMPLES`.
         temperature: at least 0. Below 1 draws likelier levels more often; 0 takes the likeliest.
         seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`. The same seed gives the same
             completions; completion k is the same however many are asked for.
@@ -45,16 +51,16 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
     Raises:
         InputError: if an argument is out of range or does not fit the model.
     """
-    image, mask = np.asarray(image), np.asarray(mask)
+    image, mask = as_array("image", image), as_array("mask", mask)
     single = image.ndim == 3
     images, masks = check_images(model.config, image[None] if single else image,
                                  mask[None] if single else mask)
-    if not (isinstance(num_samples, (int, np.integer)) and num_samples >= 1):
-        raise InputError(f"`num_samples` must be a whole number from 1 up. Received: {num_samples}.")
-    if not 0 <= temperature < np.inf:
-        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature}.")
-    if not (isinstance(first, (int, np.integer)) and first >= 0):
-        raise InputError(f"`first` must be a whole number from 0 up. Received: {first}.")
+    if not (isinstance(num_samples, Integral) and 1 <= num_samples <= MOST_SAMPLES):
+        raise InputError(f"`num_samples` must be a whole number from 1 to {MOST_SAMPLES}. Received: {num_samples!r}.")
+    if not (isinstance(temperature, Real) and 0 <= temperature < np.inf):
+        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
+    if not (isinstance(first, Integral) and first >= 0):
+        raise InputError(f"`first` must be a whole number from 0 up. Received: {first!r}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     seeds = _seeds(seed, len(images))
@@ -77,14 +83,17 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
     Returns:
         `Completions` of the batch.
     """
+    import tensorflow as tf
+
     number = np.arange(len(levels) * num_samples)  # one for each completion to be drawn
     image_of, completion = number // num_samples, first + number % num_samples
     workers, most = _workers(sampler)
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
     draw_chunk = _fast if sampler == "fast" else _raster
-    row_sampler(model)  # before threads ask for it
+    copies = _on_each_device(model) if sampler == "fast" else [(None, model)]
 
     def draw_from(start):
+        device, model = copies[start // size % len(copies)]
         part = slice(start, start + size)
         of = image_of[part]
 
@@ -92,8 +101,9 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
             if progress:
                 progress((start + share * len(of)) / len(number))
 
-        return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
-                          np.float32(temperature), report)
+        with tf.device(device):
+            return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
+                              np.float32(temperature), report)
 
     samples = np.empty((len(number), *levels.shape[1:]), np.int32)
     likelihood = np.empty(len(number), np.float32)
@@ -117,13 +127,37 @@ def _seeds(seed, batch):
 def _workers(sampler):
     """How many threads draw, and how many completions each draws at a time at most.
 
-    The operations on one row are too small to keep several cores busy: each core draws its own.
+    The operations on one row are too small to keep several cores busy: each core draws its own, and
+    so does each GPU.
     """
     import tensorflow as tf
 
     if sampler == "raster":
         return 1, 64
-    return (1, 256) if tf.config.list_physical_devices("GPU") else (os.cpu_count(), rows.CHUNK)
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
+
+
+_copies = weakref.WeakKeyDictionary()  # of models, on devices after the first
+
+
+def _on_each_device(model):
+    """Pairs of device and model: the model itself on the first device, a copy with its weights on each other one."""
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    others = [device.name for device in devices[1:] if not device.name.startswith("/job:")]  # of another machine
+    if others and model not in _copies:
+        _copies[model] = []
+        for device in others:
+            with tf.device(device):
+                _copies[model].append((device, build_model(model.config)))
+    pairs = [(f"/device:{devices[0].device_type}:0", model), *_copies.get(model, [])]
+    for _, copy in pairs[1:]:
+        copy.set_weights(model.get_weights())
+    for _, each in pairs:
+        row_sampler(each)  # before threads ask for it
+    return pairs
 
 
 def row_sampler(model):

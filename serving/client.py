@@ -20,6 +20,7 @@ import numpy as np
 from pcnn_keras import results
 from pcnn_keras.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import make_folder
 from pcnn_keras.images import read_image, resize
 from pcnn_keras.masks import parse_mask
 from pcnn_keras.pixels import quantize
@@ -157,7 +158,7 @@ def main():
             raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
     image = quantize(resize(read_image(flags.image, channels), height, width), num_levels)
     mask = make_mask(flags.seed)
-    results.make_folder(flags.output)
+    make_folder(flags.output)
     outputs = server.predict({
         "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),
         "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),

@@ -61,10 +61,11 @@ def call_here(tmp_path, monkeypatch, capfd):
 @pytest.fixture
 def folders(tmp_path):
     """What bad command lines meet: folders of runs that were cut short, and files that aren't what they seem."""
-    for name in ("untrained", "damaged", "saved_models/digits"):
+    for name in ("untrained", "trained", "damaged", "saved_models/digits"):
         (tmp_path / name).mkdir(parents=True)
     TINY.save(tmp_path / "untrained" / "config.json")
     (tmp_path / "damaged" / "config.json").write_text("{")
+    (tmp_path / "trained" / "model.keras").touch()
     (tmp_path / "text.png").write_text("not an image")
     Image.new("L", (9, 9)).save(tmp_path / "square.png")
 
@@ -124,7 +125,7 @@ train.py --dataset folder --data-dir untrained
 train.py --dataset no_such_set
 train.py --dataset no-such-set
 train.py --dataset digits --batch-size 5000
-train.py --dataset digits --output untrained
+train.py --dataset digits --output trained
 train.py --dataset digits --output text.png
 train.py --dataset digits --output text.png/below
 train.py --dataset digits --resume --output untrained

@@ -11,9 +11,9 @@ import pcnn_keras
 
 FOLDER = Path(pcnn_keras.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
-ORDER = ("errors", "config", "cli", "pixels", "images", "masks", "noise", "layers", "inputs", "data", "networks",
-         "losses", "model", "likelihood", "rows", "plots", "results", "sampling", "progression", "training", "figures",
-         "warm_up", "export", "metrics", "classifier", "evaluate", "demo_parts", "demo")
+ORDER = ("errors", "files", "config", "cli", "pixels", "images", "masks", "noise", "layers", "inputs", "data",
+         "networks", "losses", "model", "likelihood", "rows", "plots", "results", "sampling", "progression", "devices",
+         "training", "figures", "warm_up", "export", "metrics", "classifier", "evaluate", "demo_parts", "demo")
 """A module imports only such as stand before it."""
 
 

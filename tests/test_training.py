@@ -12,7 +12,7 @@ from conftest import TINY
 import pcnn_keras as pcnn
 from pcnn_keras import training
 from pcnn_keras.data import Images
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.training import CHECKPOINT, Recorder, learning_rate, train
 
 STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
@@ -133,7 +133,7 @@ def test_one_seed_makes_a_run_repeatable(folders, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "Recorder", Interrupted)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped, match="step 2"):
         train(CONFIG, IMAGES, tmp_path)
     with np.load(tmp_path / CHECKPOINT) as one, np.load(folders / "inside an epoch" / CHECKPOINT) as other:
         assert one.files == other.files
@@ -220,7 +220,7 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(tmp_path, mon
         raise OSError("no space left on device")
 
     recorder.step = 8
-    with monkeypatch.context() as patch, pytest.raises(OSError):
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="no space left"):
         patch.setattr(np, "savez", die)
         recorder.save()
     again = Recorder(tmp_path, CONFIG, IMAGES)

@@ -1,0 +1,48 @@
+"""How far training on two devices drifts from training on one: `python benchmarks/devices.py [STEPS]`.
+
+The processor counts as two devices. Largest difference of any weight, with our optimizer, which clips the gradient of
+the whole batch, and with Keras's, which clips each device's share.
+"""
+
+import sys
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from common import machine
+
+import pcnn_keras as pcnn
+from pcnn_keras import devices
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def main():
+    from pcnn_keras import training
+    from pcnn_keras.data import Images, load_images
+    from pcnn_keras.pixels import quantize
+
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    config = pcnn.Config.preset("digits").replace(
+        filters=8, prior_depth=1, conditioning_depth=1, batch_size=16, epochs=1, steps_per_epoch=steps)
+    images = Images(*(quantize(part, config.num_levels) for part in load_images("digits")))
+    training.Recorder._write = lambda *_, **__: None
+
+    def weights(strategy):
+        with tempfile.TemporaryDirectory() as folder:
+            return training.train(config, images, folder, strategy=strategy).get_weights()
+
+    one = weights(devices.Single())
+    print(machine())
+    for optimizer in (devices.SharedAdam, keras.optimizers.Adam):
+        two = devices.Mirrored()
+        two.optimizer = optimizer
+        drift = max(abs(a - b).max() for a, b in zip(one, weights(two)))
+        print(f"{steps} steps on two devices and on one, {optimizer.__module__.split('.')[0]}'s Adam: "
+              f"weights differ by at most {np.float64(drift):.1e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

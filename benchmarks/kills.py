@@ -1,0 +1,152 @@
+"""Kills training at random moments, goes on each time, and compares the end with that of an uninterrupted run.
+
+`python benchmarks/kills.py [KILLS] [SEED]` trains a shrunken digits preset (24 steps) that keeps a checkpoint at
+every step. A run is killed with SIGKILL at KILLS random moments, every third of them in the middle of writing a
+checkpoint, and resumed. It prints where each kill hit, and at the end the figures that the README quotes; exit code 1
+if the two runs differ in a step, in the images and masks of a step, or in a figure by more than 1e-5 of its size.
+"""
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+from common import machine
+
+import pcnn_keras as pcnn
+
+CONFIG = pcnn.Config.preset("digits").replace(
+    filters=8, prior_depth=0, conditioning_depth=0, batch_size=16, epochs=3, steps_per_epoch=8)
+STEPS = CONFIG.epochs * CONFIG.steps_per_epoch
+
+
+def work(folder, events):
+    """The process that is killed: trains, resumes if there is something to resume, and sends what it does."""
+    from pcnn_keras import training
+    from pcnn_keras.data import Images, load_images
+    from pcnn_keras.pixels import quantize
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    write, make_batches = np.savez, training.data.training_batches
+
+    def slow_write(file, **arrays):
+        """Writes the checkpoint in two halves, with time between them to be killed in."""
+        buffer = io.BytesIO()
+        write(buffer, **arrays)
+        content = buffer.getvalue()
+        file.write(content[: len(content) // 2])
+        file.flush()
+        events.send(("writing", None))
+        time.sleep(0.3)
+        file.write(content[len(content) // 2 :])
+
+    def told_batches(levels, config, first_step, num_steps):
+        batches = make_batches(levels, config, first_step, num_steps)
+        for step, (inputs, targets, _) in enumerate(batches, first_step):
+            seen = inputs["conditioning"].numpy().tobytes() + targets["logits"].numpy().tobytes()
+            events.send(("data", (step, zlib.crc32(seen))))
+        return batches
+
+    class Telling(training.Recorder):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            events.send(("step", self.step))
+
+        def _draw_completions(self):
+            """A picture changes nothing, and takes longest."""
+
+    np.savez, training.data.training_batches = slow_write, told_batches
+    training.Recorder, training.CHECKPOINT_SECONDS = Telling, -1
+    images = Images(*(quantize(part, CONFIG.num_levels) for part in load_images("digits")))
+    training.train(CONFIG, images, folder, resume=(folder / training.CHECKPOINT).exists())
+
+
+def checkpoint_step(folder):
+    """The step of the checkpoint, every array of which must be whole; None where there is none yet."""
+    if not (folder / "checkpoint.npz").exists():
+        return None
+    with np.load(folder / "checkpoint.npz") as file:
+        arrays = dict(file)
+    return json.loads(str(arrays["run"]))["step"]
+
+
+def run_to_end(folder, kills, rng):
+    """Trains in `folder`, killed that many times.
+
+    Returns:
+        A dict: kills in the middle of a write, and the checksum of each step's images and masks.
+    """
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tensorflow", "keras"])
+    found = {"in a write": 0, "data": {}}
+    for kill in range(kills + 1):
+        events, theirs = processes.Pipe(duplex=False)
+        process = processes.Process(target=work, args=(folder, theirs))
+        process.start()
+        theirs.close()
+        # Every third kill in the middle of a write, the others any time after a random event.
+        in_write = kill % 3 == 0
+        wait_for, count = "writing" if in_write else rng.choice(["writing", "step", "data"]), rng.randint(1, 3)
+        step = None
+        while True:
+            try:
+                event, value = events.recv()
+            except EOFError:
+                break
+            if event == "data" and found["data"].setdefault(*value) != value[1]:
+                sys.exit(f"Step {value[0]} had other images or masks than before.")
+            if event == "step":
+                step = value
+            count -= event == wait_for
+            if kill < kills and not count:
+                time.sleep(0 if in_write else rng.uniform(0, 0.5))
+                process.kill()
+                break
+        process.join()
+        if kill < kills:
+            half_written = (folder / ".checkpoint.tmp.npz").exists()
+            found["in a write"] += half_written
+            print(f"kill {kill + 1}: {'before a step' if step is None else f'after step {step}'}, "
+                  f"{'a checkpoint half written' if half_written else 'no checkpoint being written'}; "
+                  f"the one that counts is whole, of step {checkpoint_step(folder)}", flush=True)
+        elif process.exitcode:
+            sys.exit(f"Training ended with exit code {process.exitcode}.")
+    return found
+
+
+def history(folder):
+    """The figures of each epoch."""
+    with open(folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: float(value) for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def main():
+    print(machine(), flush=True)
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    with tempfile.TemporaryDirectory() as parent:
+        whole, killed = Path(parent, "whole"), Path(parent, "killed")
+        expected = run_to_end(whole, 0, rng)
+        found = run_to_end(killed, kills, rng)
+        one, other = history(whole), history(killed)
+    same_data = found["data"] == expected["data"] and len(expected["data"]) == STEPS
+    drift = max(abs(a[name] - b[name]) / abs(a[name]) for a, b in zip(one, other) for name in a)
+    print(f"{kills} kills, {found['in a write']} of them in the middle of writing a checkpoint; "
+          f"{other[-1]['step']:.0f} of {STEPS} steps; images and masks of each step "
+          f"{'the same' if same_data else 'NOT the same'}. Held-out nats an image: uninterrupted "
+          f"{one[-1]['val_logits_nats_per_image']:.6f}, killed {other[-1]['val_logits_nats_per_image']:.6f}; "
+          f"largest difference of any figure of any epoch: {drift:.1e} of its size.")
+    sys.exit(not (same_data and len(one) == len(other) and drift < 1e-5))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Training on one device or on several, through TensorFlow's distribution strategies.
+
+    single        one device; Keras's `fit`
+    mirrored      every GPU of this machine, or every logical processor; Keras's `fit`
+    multiworker   several machines, described by TF_CONFIG; a loop of our own over Keras's training step,
+                  as `fit` does not work there (github.com/keras-team/keras/issues/20585)
+
+The batch of a step is that of one device, shared out evenly. A replica's loss is an average over its
+share, divided by the number of replicas, so that gradients add up to those of one device.
+"""
+
+import json
+import os
+from contextlib import nullcontext
+
+import keras
+
+from pcnn_keras.errors import InputError
+
+
+class Single:
+    """One device.
+
+    Attributes:
+        replicas: among how many devices a batch is shared out.
+        writes: whether this process writes the run's folder.
+        optimizer: a class that is called as Keras's Adam.
+    """
+
+    replicas = 1
+    writes = True
+    optimizer = keras.optimizers.Adam
+
+    def scope(self):
+        """Where the model and its optimizer are made."""
+        return nullcontext()
+
+    def any(self, flag):
+        """Whether the flag is set in any process. All have to ask, and get the same answer."""
+        return flag
+
+    def fit(self, model, *args, **kwargs):
+        """`model.fit`."""
+        model.fit(*args, shuffle=False, **kwargs)
+
+
+class Mirrored(Single):
+    """Several devices of this machine."""
+
+    def __init__(self):
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        self._use(tf.distribute.MirroredStrategy([device.name for device in devices]))
+
+    def _use(self, strategy):
+        self._strategy = strategy
+        self.scope = strategy.scope
+        self.replicas = strategy.num_replicas_in_sync
+        self.optimizer = SharedAdam
+
+    def fit(self, model, *args, **kwargs):
+        model.jit_compile = False  # devices wait for each other inside a step, which XLA cannot
+        super().fit(model, *args, **kwargs)
+
+
+class MultiWorker(Mirrored):
+    """Several machines. Has to be made before TensorFlow is used for anything else.
+
+    Raises:
+        InputError: if TF_CONFIG does not describe a cluster, or it cannot be joined.
+    """
+
+    def __init__(self):
+        import tensorflow as tf
+
+        index, workers = self._place()
+        print(f"Worker {index} of {workers}: waiting for the others.", flush=True)
+        try:
+            self._use(tf.distribute.MultiWorkerMirroredStrategy())
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason}") from error
+        self.writes = index == 0
+
+        @tf.function
+        def number_of(flag):
+            return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
+
+        self.any = lambda flag: bool(number_of(tf.constant(float(flag))))
+
+    @staticmethod
+    def _place():
+        try:
+            config = json.loads(os.environ["TF_CONFIG"])
+            workers, task = config["cluster"]["worker"], config["task"]
+            if len(config["cluster"]) == 1 and task["type"] == "worker" and task["index"] in range(len(workers)):
+                return task["index"], len(workers)
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise InputError('--strategy multiworker needs TF_CONFIG, such as {"cluster": {"worker": ["host1:2222", '
+                         '"host2:2222"]}, "task": {"type": "worker", "index": 0}}.')
+
+    def fit(self, model, batches, validation_data, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
+        """What `model.fit` does. Batches are those of all machines together.
+
+        Raises:
+            ConnectionError: if another machine is lost.
+        """
+        import tensorflow as tf
+
+        def share_out(dataset):
+            options = tf.data.Options()
+            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+            return self._strategy.experimental_distribute_dataset(dataset.with_options(options))
+
+        @tf.function
+        def train_step(batch):
+            return self._strategy.run(model.train_step, args=(batch,))
+
+        @tf.function
+        def test_step(batch):
+            self._strategy.run(model.test_step, args=(batch,))
+
+        def results():
+            return {name: float(value) for name, value in model.get_metrics_result().items()}
+
+        callbacks = keras.callbacks.CallbackList(callbacks, add_progbar=verbose > 0, model=model, verbose=verbose,
+                                                 epochs=epochs, steps=steps_per_epoch)
+        try:
+            batches, held_out = iter(share_out(batches)), share_out(validation_data)
+            callbacks.on_train_begin()
+            for epoch in range(initial_epoch, epochs):
+                model.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                for i in range(steps_per_epoch):
+                    callbacks.on_train_batch_begin(i)
+                    logs = self._strategy.experimental_local_results(train_step(next(batches)))[0]
+                    callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
+                logs = results()
+                model.reset_metrics()
+                for batch in held_out:
+                    test_step(batch)
+                callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in results().items()})
+                if model.stop_training:
+                    break
+            callbacks.on_train_end()
+        except tf.errors.OpError as error:
+            raise ConnectionError("another machine was lost") from error
+
+
+STRATEGIES = {"single": Single, "mirrored": Mirrored, "multiworker": MultiWorker}
+
+
+class SharedAdam(keras.optimizers.Adam):
+    """Clips the gradient of the whole batch. Keras's own clips each replica's share, before they are added up."""
+
+    def __init__(self, learning_rate, global_clipnorm):
+        super().__init__(learning_rate)
+        self._clip = global_clipnorm
+
+    def apply(self, grads, trainable_variables=None):
+        import tensorflow as tf
+
+        replicas = tf.distribute.get_replica_context()
+        if self._clip:
+            grads, _ = tf.clip_by_global_norm(replicas.all_reduce("SUM", grads), self._clip)
+            grads = [gradient / replicas.num_replicas_in_sync for gradient in grads]  # they are about to be added up
+        super().apply(grads, trainable_variables)

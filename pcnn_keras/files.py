@@ -1,0 +1,49 @@
+"""Files that are there whole or not at all."""
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pcnn_keras.errors import InputError
+
+
+@contextmanager
+def replacing(path):
+    """`with replacing(path) as aside:` write the file `aside`, which then takes the place of `path`.
+
+    A process that dies on the way, or a disk that is full, leaves `path` as it was.
+
+    Raises:
+        InputError: if the disk says no.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException as error:
+        with suppress(OSError):
+            aside.unlink()
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
+
+
+def make_folder(path):
+    """Makes a folder and those above it, if they are not there.
+
+    Raises:
+        InputError: if that cannot be.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path, error):
+    """The `InputError` that says so, for the disk's `error`."""
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return InputError(f"{path} cannot be written: {reason}.")

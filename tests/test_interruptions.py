@@ -1,0 +1,201 @@
+"""What ends training before its time leaves a run that goes on, and a line that says how."""
+
+import json
+import os
+import resource
+import runpy
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_training import CONFIG, IMAGES, STEPS, history
+
+from pcnn_keras import training
+from pcnn_keras.errors import InputError, Stopped
+from pcnn_keras.files import replacing
+from pcnn_keras.training import CHECKPOINT, Recorder, train
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(Recorder, "_draw_completions", lambda *_: None)
+    monkeypatch.setattr(training, "training_curves", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(CONFIG, IMAGES, folder)
+    return history(folder)
+
+
+def at_step(step, action, monkeypatch):
+    """Has `action` called when a step is over, before anything is kept of it."""
+    original = Recorder.on_train_batch_end
+
+    def wrapper(recorder, *args, **kwargs):
+        if recorder.step == step - 1:
+            action()
+        original(recorder, *args, **kwargs)
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", wrapper)
+
+
+def kept_step(folder):
+    with np.load(folder / CHECKPOINT) as file:
+        return json.loads(str(file["run"]))["step"]
+
+
+def stop(*args, **kwargs):
+    """The message, one line, that training stops with."""
+    with pytest.raises(Stopped) as caught:
+        train(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def assert_ends_as(folder, expected):
+    train(CONFIG, IMAGES, folder, resume=True)
+    found = history(folder)
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.parametrize("number, step", [
+    (signal.SIGINT, 2),  # inside an epoch
+    pytest.param(signal.SIGINT, STEPS, marks=pytest.mark.full),  # at its end
+    pytest.param(signal.SIGTERM, 2, marks=pytest.mark.full),
+])
+def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, monkeypatch, uninterrupted, number, step):
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        at_step(step, lambda: os.kill(os.getpid(), number), patch)
+        message = stop(CONFIG, IMAGES, tmp_path)
+    assert signal.getsignal(number) is before
+    assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
+    assert kept_step(tmp_path) == step
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+@pytest.mark.full
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        at_step(3, twice, patch)
+        assert "up to step 0" in stop(CONFIG, IMAGES, tmp_path)
+    assert kept_step(tmp_path) == 0
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(STEPS + 1, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        stop(CONFIG, IMAGES, tmp_path)
+    kept = {path: path.read_bytes() for path in (tmp_path / CHECKPOINT, tmp_path / "last.keras")}
+    with pytest.raises(Stopped) as caught:
+        train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True)
+    message = str(caught.value)
+    assert "not a finite number" in message and f"up to step {STEPS + 1}" in message
+    assert int(message.split("step ")[1].split(":")[0]) > STEPS + 1
+    assert caught.value.flags == "--learning-rate 5e+29"
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path, monkeypatch):
+    model = training.build_model(CONFIG)
+    training.compile_model(model, 10)
+    model.optimizer.build(model.trainable_variables)
+    recorder = Recorder(tmp_path, CONFIG, IMAGES)
+    recorder.set_model(model)
+    recorder.save()
+    model.trainable_variables[3].assign(np.full(model.trainable_variables[3].shape, np.nan))
+    recorder.step = 1
+    with pytest.raises(Stopped, match="up to step 0"):
+        recorder.save()
+    assert kept_step(tmp_path) == 0
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk on which files cannot grow beyond a size, for real."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        stop(CONFIG, IMAGES, tmp_path)
+    size = (tmp_path / CHECKPOINT).stat().st_size
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with files_of_at_most(size // 2):
+        message = stop(CONFIG, IMAGES, tmp_path, resume=True)
+    assert "cannot be written" in message and "up to step 2" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "something half-written is left"
+    assert kept_step(tmp_path) == 2
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path):
+    with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written"):
+        train(CONFIG, IMAGES, tmp_path)
+    assert not (tmp_path / CHECKPOINT).exists()
+    train(CONFIG.replace(epochs=1), IMAGES, tmp_path)  # and the folder is as good as free
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder],
+                                      capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root only, and not in every container")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_too_little_space_is_foreseen(small_disk):
+    with pytest.raises(InputError, match="too little space: the run needs about .* MB"):
+        train(CONFIG, IMAGES, small_disk / "run")
+    assert not list(small_disk.iterdir())
+
+
+def test_a_full_disk_is_said_by_the_one_who_writes(small_disk):
+    with pytest.raises(InputError, match="No space left"), replacing(small_disk / "file") as aside:
+        aside.write_bytes(b"0" * 5_000_000)
+    assert not list(small_disk.iterdir())
+
+
+def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
+                                     "--filters 4 --depth 0 --size 4 --output run".split())
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
+        at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    out, errors = capfd.readouterr()
+    assert exited.value.code == 1
+    assert errors == ("train.py: Stopped at step 2: interrupted. run holds the run up to step 2. "
+                      "To go on: python train.py --output run --resume\n")
+    assert "Stopping after this step" in out
+    monkeypatch.setattr(sys, "argv", errors.split("python ")[1].split())
+    with pytest.raises(SystemExit) as exited:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    assert not exited.value.code
+    assert [row["step"] for row in history(tmp_path / "run")] == [3]

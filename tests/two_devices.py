@@ -1,0 +1,62 @@
+"""Run by test_devices.py in a process of its own, whose processor counts as two devices.
+
+`two_devices.py FOLDER`: trains on both what test_training.py trains on one, stopped in the middle
+and resumed, and keeps completions that both drew.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from conftest import TINY, enlarge  # noqa: E402
+from test_training import CONFIG, IMAGES  # noqa: E402
+
+import pcnn_keras as pcnn  # noqa: E402
+from pcnn_keras.devices import Mirrored  # noqa: E402
+from pcnn_keras.errors import InputError, Stopped  # noqa: E402
+from pcnn_keras.sampling import _copies  # noqa: E402
+from pcnn_keras.training import Recorder, train  # noqa: E402
+
+
+class Interrupted(Recorder):
+    def on_train_batch_end(self, *args, **kwargs):
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        super().on_train_batch_end(*args, **kwargs)
+
+
+def main():
+    folder = Path(sys.argv[1])
+    strategy = Mirrored()
+    assert strategy.replicas == 2
+    pcnn.training.Recorder = Interrupted
+    try:
+        train(CONFIG, IMAGES, folder / "mirrored", strategy=strategy)
+    except Stopped as stopped:
+        print(stopped)
+    pcnn.training.Recorder = Recorder
+    train(CONFIG, IMAGES, folder / "mirrored", resume=True, strategy=strategy)
+    try:
+        train(CONFIG.replace(batch_size=5), IMAGES, folder / "odd", strategy=strategy)
+    except InputError as error:
+        print(error)
+
+    model = enlarge(pcnn.build_model(TINY), 2.0)
+    image, mask = np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int)
+    for seed in range(2):  # weights that change reach the copies
+        enlarge(model, 2.0, seed)
+        drawn = pcnn.inpaint(model, image, mask, num_samples=100, batch_size=8)
+        np.savez(folder / f"drawn{seed}.npz", **drawn._asdict())
+    (device, copy), = _copies[model]
+    assert all("CPU:1" in weight.value.device for weight in copy.weights), device
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Run by test_devices.py, twice at a time: `two_machines.py FOLDER [--resume]` trains as one of two machines.
+
+With DIE="INDEX STEP" in the environment that machine kills itself when it has taken that step.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pcnn_keras.cli import import_tensorflow, run
+
+
+def main():
+    import_tensorflow()
+    from pcnn_keras.devices import MultiWorker
+
+    strategy = MultiWorker()
+    from test_training import CONFIG, IMAGES
+
+    from pcnn_keras.training import Recorder, train
+
+    folder = Path(sys.argv[1])
+    index = 0 if strategy.writes else 1
+    lost, last = map(int, os.environ.get("DIE", "-1 -1").split())
+    original = Recorder.on_train_batch_end
+
+    def on_train_batch_end(recorder, *args, **kwargs):
+        original(recorder, *args, **kwargs)
+        if (index, recorder.step) == (lost, last):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Recorder.on_train_batch_end = on_train_batch_end
+    model = train(CONFIG, IMAGES, folder / "run", resume="--resume" in sys.argv, strategy=strategy)
+    np.savez(folder / f"{index}.npz", *model.get_weights())
+
+
+if __name__ == "__main__":
+    run(main)
