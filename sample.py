@@ -27,7 +27,8 @@ def parse():
                         help="completions of each (default: 8)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
-    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
+    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), metavar="N",
+                        help="of all images' noise (default: one for each image, 0, 1, …, lest they look alike)")
     parser.add_argument("--keep-best", type=number(int, 1), metavar="N", help="show only the N likeliest")
     parser.add_argument("--min-log-likelihood", type=number(float), metavar="X",
                         help="show only those of at least this log-likelihood, in nats")
@@ -80,10 +81,12 @@ def main():
     levels = read_images(flags, config)
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
-    masks = np.stack([make((flags.seed + i) % 2**63) for i in range(len(levels)) for make in make_masks])
+    mask_seeds = [((flags.seed or 0) + i) % 2**63 for i in range(len(levels))]
+    masks = np.stack([make(seed) for seed in mask_seeds for make in make_masks])
+    seeds = np.repeat(np.arange(len(levels)) if flags.seed is None else [flags.seed] * len(levels), len(specs))
     make_folder(flags.output)
     with Progress("Drawing completions") as progress:
-        result = inpaint(model, images, masks, flags.num_samples, flags.temperature, flags.seed, flags.sampler,
+        result = inpaint(model, images, masks, flags.num_samples, flags.temperature, seeds, flags.sampler,
                          progress=progress).ranked()
 
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
@@ -96,9 +99,9 @@ def main():
     if flags.progression:
         with Progress("Drawing continuations") as progress:
             progressions = [
-                probability_progression(model, image, mask, samples[0], seed=flags.seed,
+                probability_progression(model, image, mask, samples[0], seed=int(seed),
                                         progress=lambda share, i=i: progress((i + share) / len(images)))
-                for i, (image, mask, samples) in enumerate(zip(images, masks, result.samples))]
+                for i, (image, mask, samples, seed) in enumerate(zip(images, masks, result.samples, seeds))]
         written.append(flags.output / "progression.png")
         progression_grid(written[-1], images, masks, progressions)
     print(f"Wrote {', '.join(map(str, written))}.")

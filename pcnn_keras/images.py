@@ -31,14 +31,15 @@ def read_image(path, channels=None):
     """Reads one file; the first frame if there are several, over white if it is transparent.
 
     Args:
-        path: any format that Pillow reads, up to 8 bits a channel, or 16-bit grey.
+        path: any format that Pillow reads by itself, up to 8 bits a channel, or 16-bit grey.
         channels: 1 or 3, or None for what the file holds.
 
     Raises:
         InputError: if the file is missing, damaged, or too large to be a picture.
     """
+    Image.init()
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=[name for name in Image.OPEN if name != "EPS"]) as image:  # that runs Ghostscript
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
                 raise Image.DecompressionBombError
             image.load()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
+from pcnn_keras.results import Completions
 
 TINY = pcnn.Config(height=4, width=5, filters=6, prior_depth=1, conditioning_depth=1, kernel_size=3, batch_size=8)
 
@@ -31,3 +32,12 @@ def tiny():
 def tiny_rgb():
     """A colour model of 3 x 4 pixels and 3 levels with enlarged weights."""
     return enlarge(pcnn.build_model(TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)), 2.0)
+
+
+def assert_same_completions(found, expected):
+    """Holds arrays by name, ranked, against ranked `Completions`. Equal ones may have changed places by rounding."""
+    found = Completions(*(np.reshape(found[name], value.shape) for name, value in expected._asdict().items()))
+    assert (np.diff(found.log_likelihood, axis=-1) <= 0).all()
+    in_draw_order = (Completions(each.samples, -each.draw, each.log_likelihood).ranked() for each in (found, expected))
+    for ours, theirs in zip(*in_draw_order):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)

@@ -170,3 +170,9 @@ def test_a_text_chunk_that_unpacks_to_a_huge_text_is_refused(place):
     (place / "text.png").write_bytes(buffer.getvalue())
     with pytest.raises(InputError, match="text.png cannot be read"):
         read_image(place / "text.png")
+
+
+def test_postscript_is_not_run(tmp_path):
+    (tmp_path / "picture.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
+    with pytest.raises(InputError, match="is not an image that can be read"):
+        read_image(tmp_path / "picture.png")
