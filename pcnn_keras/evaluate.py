@@ -163,9 +163,9 @@ def table(result):
     """The figures as lines of text: a row for each, a column for each mask."""
     columns = {"real": result["real"], **result["masks"]}
     names = dict.fromkeys(name for figures in columns.values() for name in figures if name != "rank_histogram")
-    lines = [f"{'':36}" + "".join(f"{column:>16}" for column in columns)]
+    lines = [f"{'':36}" + "".join(f"{column:>19}" for column in columns)]
     for name in names:
-        lines.append(f"{name:36}" + "".join(f"{_cell(figures.get(name)):>16}" for figures in columns.values()))
+        lines.append(f"{name:36}" + "".join(f"{_cell(figures.get(name)):>19}" for figures in columns.values()))
     histograms = [f"  {name}: {' '.join(map(str, figures['rank_histogram']))}"
                   for name, figures in result["masks"].items()]
     return "\n".join([*lines, "rank_histogram, true pixels among completions, least likely first:", *histograms])
