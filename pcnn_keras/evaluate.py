@@ -26,9 +26,11 @@ BINS = 8
 
 
 def mask_specs(config):
-    """The six masks, as `--mask` has them."""
-    return ["blobs", f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
-            "random:0.15", "none"]
+    """The six masks as `--mask` has them, by name: blobs are those of the model's training."""
+    others = (f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
+              "random:0.15", "none")
+    blobs = f"blobs:{config.max_num_blobs},{config.iter_min},{config.iter_max}"
+    return {"blobs": blobs, **{spec: spec for spec in others}}
 
 
 def likelihoods(model, images, masks, batch_size=100):
@@ -71,10 +73,10 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     judge = classifier and _Judge(classifier, config, reference)
     result = {"dataset": config.dataset, "images": len(images), "images_drawn": min(num_drawn, len(images)),
               "samples": num_samples, "real": judge(images) if judge else {}, "masks": {}}
-    for i, spec in enumerate(specs):
+    for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
         masks = np.stack([make(seed) for seed in range(len(images))])
-        result["masks"][spec] = {**_likelihood_figures(model, images, masks),
+        result["masks"][name] = {**_likelihood_figures(model, images, masks),
                                  **_draws_figures(model, images, masks, judge, num_samples, num_drawn)}
         if progress:
             progress((i + 1) / len(specs))

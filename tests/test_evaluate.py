@@ -56,7 +56,7 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
     classifier = build_classifier(config, 10) if with_classifier else None
     shares = []
     result = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5, progress=shares.append)
-    assert list(result["masks"]) == mask_specs(config) and shares[-1] == 1
+    assert list(result["masks"]) == list(mask_specs(config)) and shares[-1] == 1
     realism = {"confidence", "density", "coverage"}
     assert set(result["real"]) == (realism if with_classifier else set())
     for spec, figures in result["masks"].items():
