@@ -52,7 +52,10 @@ def train_classifier(config, images, labels, epochs=8, seed=0):
                   keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"],
                   jit_compile=False)
     model.fit(*pairs[0], batch_size=64, epochs=epochs, validation_data=pairs[1], verbose=2)
-    return model, model.evaluate(*pairs[2], batch_size=256, verbose=0)[1]
+    accuracy = model.evaluate(*pairs[2], batch_size=256, verbose=0)[1]
+    kept = build_classifier(config, model.output_shape[-1])  # without the optimizer, twice as large as the weights
+    kept.set_weights(model.get_weights())
+    return kept, accuracy
 
 
 def load_classifier(path, config):
