@@ -15,8 +15,8 @@ def parse():
     parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
     parser.add_argument("--image", type=Path, nargs="+", metavar="FILE",
                         help="image files: cropped to the model's shape and resized, made grey for a grey model")
-    parser.add_argument("--dataset", help="take images from this set's test split (default: the examples that "
-                                          "are with the model, or its own set)")
+    parser.add_argument("--dataset", help="take images from this set's test split (default: the first 4 examples "
+                                          "that are with the model, or its own set)")
     parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
     parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
     parser.add_argument("--mask", nargs="+", metavar="SPEC",
@@ -49,7 +49,7 @@ def read_images(flags, config):
 
     paths, examples = flags.image, flags.model / "examples"
     if not (paths or flags.dataset or flags.index) and examples.is_dir():
-        paths = list_images(examples)
+        paths = list_images(examples)[:4]
     if paths:
         return read_levels(paths, config)
     from pcnn_keras.data import load_model_images

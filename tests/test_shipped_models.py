@@ -44,6 +44,6 @@ def test_sample_with_no_flag(tmp_path):
                           text=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(tmp_path / "samples.npz") as saved:
-        assert saved["samples"].shape == (10, 8, 28, 28, 1) and (np.diff(saved["log_likelihood"]) <= 0).all()
-        for image in range(1, 10):  # each has noise of its own
+        assert saved["samples"].shape == (4, 8, 28, 28, 1) and (np.diff(saved["log_likelihood"]) <= 0).all()
+        for image in range(1, 4):  # each has noise of its own
             assert (saved["samples"][image] != saved["samples"][0]).any(axis=(1, 2, 3)).all()
