@@ -91,8 +91,8 @@ def choose_mask(browser, spec):
 
 def message(browser):
     """Waits for what the page says about a mistake, and puts it away."""
-    toast = wait(lambda: browser.find_elements(By.CSS_SELECTOR, ".toast-body"), "a message")[0]
-    text = toast.text
+    text = wait(lambda: " ".join(toast.text for toast in browser.find_elements(By.CSS_SELECTOR, ".toast-body")),
+                "a message")  # which is without text while it fades in
     browser.execute_script("document.querySelectorAll('.toast-close').forEach(button => button.click())")
     wait(lambda: not browser.find_elements(By.CSS_SELECTOR, ".toast-body"), "the message to go")
     return text
