@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
+from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import make_folder
 
@@ -23,7 +24,7 @@ def parse():
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
                              "image file, white = visible (default: the bottom quarter)")
-    parser.add_argument("--num-samples", type=number(int, 1, 100_000), default=8, metavar="N",
+    parser.add_argument("--num-samples", type=number(int, 1, MOST_SAMPLES), default=8, metavar="N",
                         help="completions of each (default: 8)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")

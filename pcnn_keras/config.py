@@ -15,6 +15,9 @@ from pcnn_keras.files import replacing
 MOST_BLOBS = 1000
 """Blobs in a mask, and iterations of a blob."""
 
+MOST_SAMPLES = 100_000
+"""Completions of one image in one call."""
+
 CHANGEABLE = ("learning_rate", "clip_norm")
 """Settings that may change while a run goes on: what helps when the loss stops being a number."""
 
@@ -72,6 +75,11 @@ class Config:
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}. Expected one of: {', '.join(PRESETS)}.")
         return PRESETS[name]
+
+    @property
+    def blobs(self):
+        """The random masks that the model is trained with, as `parse_mask` takes them."""
+        return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
 
     def replace(self, **changes):
         """A copy with some fields changed."""

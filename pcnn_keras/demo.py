@@ -157,7 +157,7 @@ def build(folders):
         upload_button.upload(upload, [model, upload_button], picture)
         blank_button.click(blank, model, picture)
         preset.input(set_mask, [model, picture, preset], picture)
-        blobs_button.click(lambda name, value: set_mask(name, value, presets(open_model(models[name]).model.config)[7]),
+        blobs_button.click(lambda name, value: set_mask(name, value, open_model(models[name]).model.config.blobs),
                            [model, picture], picture)
         go.click(**drawing, cancels=playing, api_name="complete")
         kept.input(hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")

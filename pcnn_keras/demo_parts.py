@@ -101,7 +101,7 @@ def presets(config):
     height, width = config.height, config.width
     return [f"bottom:{height // 4}", f"top:{height // 2}", f"left:{width // 2}", f"right:{width // 2}",
             f"center:{min(height, width) // 2}", f"edge:{min(height, width) // 7}", "random:0.15",
-            f"blobs:{config.max_num_blobs},{config.iter_min},{config.iter_max}", "none", "all"]
+            config.blobs, "none", "all"]
 
 
 def make_mask(spec, config, seed):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pcnn_keras.classifier import FILE, load_classifier
 from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
+from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
 
@@ -29,8 +30,7 @@ def mask_specs(config):
     """The six masks as `--mask` has them, by name: blobs are those of the model's training."""
     others = (f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
               "random:0.15", "none")
-    blobs = f"blobs:{config.max_num_blobs},{config.iter_min},{config.iter_max}"
-    return {"blobs": blobs, **{spec: spec for spec in others}}
+    return {"blobs": config.blobs, **{spec: spec for spec in others}}
 
 
 def likelihoods(model, images, masks, batch_size=100):
@@ -187,7 +187,7 @@ def parse():
     parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
     parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
                         help="of how many images many completions are drawn (default: 100)")
-    parser.add_argument("--num-samples", type=number(int, 2, 100_000), default=64, metavar="N",
+    parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
                         help="completions of each (default: 64)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     return parser.parse_args()

@@ -13,6 +13,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from pcnn_keras import noise, rows
+from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.errors import InputError
 from pcnn_keras.inputs import as_array, check_images
 from pcnn_keras.likelihood import conditional_logits, log_likelihood
@@ -21,9 +22,6 @@ from pcnn_keras.pixels import scale
 from pcnn_keras.results import Completions
 
 SAMPLERS = ("fast", "raster")
-
-MOST_SAMPLES = 100_000
-"""Completions of one image in one call."""
 
 
 def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,

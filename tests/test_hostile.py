@@ -13,12 +13,12 @@ import pytest
 from conftest import TINY
 from PIL import Image
 from test_bad_input import call, files, png, rewrite
-from test_training import CONFIG, IMAGES
+from test_training import new_recorder
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import read_image
-from pcnn_keras.training import CHECKPOINT, Recorder, compile_model
+from pcnn_keras.training import CHECKPOINT
 
 
 @pytest.fixture
@@ -120,11 +120,7 @@ def test_a_classifier_runs_no_code_either(place):
 
 
 def test_arrays_that_are_pickles_are_not_loaded(place):
-    model = pcnn.build_model(CONFIG)
-    compile_model(model, 10)
-    model.optimizer.build(model.trainable_variables)
-    recorder = Recorder(place, CONFIG, IMAGES)
-    recorder.set_model(model)
+    recorder = new_recorder(place)
     recorder.save(inside_epoch=True)
     path = place / CHECKPOINT
     with np.load(path) as file:
@@ -142,7 +138,7 @@ def test_arrays_that_are_pickles_are_not_loaded(place):
                    lambda: path.write_bytes(pickled)):
         attack()
         with pytest.raises(InputError, match=CHECKPOINT) as caught:
-            recorder.restore(model)
+            recorder.restore(recorder.model)
         assert "\n" not in str(caught.value)
         assert not ran(place)
 

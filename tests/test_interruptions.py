@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_training import CONFIG, IMAGES, STEPS, history
+from test_training import CONFIG, IMAGES, STEPS, history, new_recorder
 
 from pcnn_keras import training
 from pcnn_keras.errors import InputError, Stopped
@@ -113,13 +113,10 @@ def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_p
 
 
 def test_weights_that_are_no_numbers_are_never_kept(tmp_path, monkeypatch):
-    model = training.build_model(CONFIG)
-    training.compile_model(model, 10)
-    model.optimizer.build(model.trainable_variables)
-    recorder = Recorder(tmp_path, CONFIG, IMAGES)
-    recorder.set_model(model)
+    recorder = new_recorder(tmp_path)
     recorder.save()
-    model.trainable_variables[3].assign(np.full(model.trainable_variables[3].shape, np.nan))
+    weight = recorder.model.trainable_variables[3]
+    weight.assign(np.full(weight.shape, np.nan))
     recorder.step = 1
     with pytest.raises(Stopped, match="up to step 0"):
         recorder.save()

@@ -39,6 +39,16 @@ def history(folder):
     return rows
 
 
+def new_recorder(folder):
+    """A `Recorder` of a run that has not made a step."""
+    model = pcnn.build_model(CONFIG)
+    training.compile_model(model, 10)
+    model.optimizer.build(model.trainable_variables)
+    recorder = Recorder(folder, CONFIG, IMAGES)
+    recorder.set_model(model)
+    return recorder
+
+
 def weights(folder, name):
     return keras.saving.load_model(folder / name, compile=False).get_weights()
 
@@ -207,11 +217,7 @@ def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
 
 
 def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
-    model = pcnn.build_model(CONFIG)
-    training.compile_model(model, 10)
-    model.optimizer.build(model.trainable_variables)
-    recorder = Recorder(tmp_path, CONFIG, IMAGES)
-    recorder.set_model(model)
+    recorder = new_recorder(tmp_path)
     recorder.step = 7
     recorder.save()
 
@@ -224,10 +230,10 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(tmp_path, mon
         patch.setattr(np, "savez", die)
         recorder.save()
     again = Recorder(tmp_path, CONFIG, IMAGES)
-    again.restore(model)
+    again.restore(recorder.model)
     assert again.step == 7
     recorder.save()
-    again.restore(model)
+    again.restore(recorder.model)
     assert again.step == 8
 
 
