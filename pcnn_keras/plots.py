@@ -47,7 +47,7 @@ def expected_level(probabilities):
     return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
-def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False):
+def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False, titles=()):
     """Saves a picture: a row for each image, the occluded image first, then its completions.
 
     Under each completion stands its log-likelihood in nats and a bar: full for the row's likeliest,
@@ -59,6 +59,7 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
         samples: list of n arrays of levels `(k, height, width, channels)`; k may differ.
         log_likelihood: list of n arrays `(k,)`, nats.
         original: True to show the whole image before the occluded one.
+        titles: what stands above the columns of completions.
     """
     first = 2 if original else 1
     figure, axes = _grid(len(images), first + max(len(row) for row in samples), 1.5)
@@ -73,6 +74,8 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
             for width, colour in ((1.0, "0.88"), (length, "tab:blue")):
                 axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
                                              color=colour, linewidth=0, clip_on=False))
+    for axis, title in zip(axes[0, first:], titles):
+        axis.set_title(title, fontsize=8, pad=3)
     _save(figure, path)
 
 
