@@ -13,13 +13,12 @@ from pcnn_keras.files import make_folder
 
 def parse():
     parser = Parser(__doc__)
-    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+    parser.add_model()
     parser.add_argument("--image", type=Path, nargs="+", metavar="FILE",
                         help="image files: cropped to the model's shape and resized, made grey for a grey model")
-    parser.add_argument("--dataset", help="take images from this set's test split (default: the first 4 examples "
-                                          "that are with the model, or its own set)")
+    parser.add_images("take images from this set's test split (default: the first 4 examples that are with the model, "
+                      "or its own set)")
     parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
-    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
     parser.add_argument("--mask", nargs="+", metavar="SPEC",
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
@@ -44,15 +43,18 @@ def parse():
     return flags
 
 
-def read_images(flags, config):
-    """Levels `(n, height, width, channels)` of the images that were asked for."""
+def read_files(flags, config):
+    """Levels `(n, height, width, channels)` of the files or examples that were asked for, or None: a data set was."""
     from pcnn_keras.images import list_images, read_levels
 
     paths, examples = flags.image, flags.model / "examples"
-    if not (paths or flags.dataset or flags.index) and examples.is_dir():
+    if not (paths or flags.dataset or flags.data_dir or flags.index) and examples.is_dir():
         paths = list_images(examples)[:4]
-    if paths:
-        return read_levels(paths, config)
+    return read_levels(paths, config) if paths else None
+
+
+def read_data_set(flags, config):
+    """Levels of the data set's images that were asked for."""
     from pcnn_keras.data import load_model_images
 
     test = load_model_images(config, flags.dataset, flags.data_dir).test
@@ -69,6 +71,7 @@ def main():
 
     specs = flags.mask or [f"bottom:{config.height // 4}"]
     make_masks = [parse_mask(spec, config.height, config.width) for spec in specs]
+    levels = read_files(flags, config)
 
     # Drawing itself is 7 % slower without these graph rewrites, which take 2.5 s before the first draw.
     import_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -76,11 +79,12 @@ def main():
 
     from pcnn_keras import results
     from pcnn_keras.model import load
-    from pcnn_keras.plots import progression_grid
+    from pcnn_keras.plots import MOST_SHOWN, progression_grid
     from pcnn_keras.progression import probability_progression
     from pcnn_keras.sampling import inpaint
 
-    levels = read_images(flags, config)
+    if levels is None:
+        levels = read_data_set(flags, config)
     model = load(flags.model)
     images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
     mask_seeds = [((flags.seed or 0) + i) % 2**63 for i in range(len(levels))]
@@ -95,6 +99,8 @@ def main():
     if flags.min_log_likelihood is not None:
         kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
     written = results.save(flags.output, images, masks, result, config.num_levels, kept)
+    if len(images) > MOST_SHOWN or kept.sum(axis=1).max() > MOST_SHOWN:
+        print(f"{written[0].name} shows {MOST_SHOWN} images and completions of each, {written[1].name} has all.")
     for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):
         shown = " ".join(f"{value:.1f}" for value in nats[keep])
         print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")

@@ -30,8 +30,7 @@ SETTINGS = {  # flag: (field of Config, type, help)
 
 def parse():
     parser = Parser(__doc__)
-    parser.add_argument("--dataset", help="mnist, celeba, digits, folder, or another image set of TFDS")
-    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+    parser.add_images("mnist, celeba, digits, folder, or another image set of TFDS")
     parser.add_argument("--output", type=Path, help="folder of the run (default: saved_models/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")

@@ -4,8 +4,6 @@
 sees them (same size, same levels) and keeps it in the model's folder.
 """
 
-from pathlib import Path
-
 from pcnn_keras.cli import Parser, import_tensorflow, model_config, number, run
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
@@ -78,9 +76,8 @@ def load_classifier(path, config):
 
 def parse():
     parser = Parser(__doc__)
-    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
-    parser.add_argument("--dataset", help="images and classes to learn from (default: the model's own)")
-    parser.add_argument("--data-dir", help="where TFDS keeps its sets")
+    parser.add_model()
+    parser.add_images("images and classes to learn from (default: the model's own)")
     parser.add_argument("--epochs", type=number(int, 1), default=8, metavar="N")
     return parser.parse_args()
 

@@ -8,11 +8,14 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import time
 import warnings
+from pathlib import Path
 
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError, Stopped
+from pcnn_keras.files import silence
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +23,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, description):
         super().__init__(description=description, allow_abbrev=False)
+
+    def add_model(self):
+        """The flag of programs that use a trained model."""
+        self.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+
+    def add_images(self, dataset_help="take images from this set's test split (default: the model's own)"):
+        """The flags of programs that read a data set."""
+        self.add_argument("--dataset", help=dataset_help)
+        self.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
 
     def error(self, message):
         leave(self.prog, message, 2)
@@ -58,11 +70,15 @@ class Progress:
 
     def __init__(self, what):
         self._what = what
+        self._share = 0
+        self._first = threading.Timer(1, lambda: self(self._share))
+        self._first.daemon = True
         self._next = time.monotonic() + 1
         self._terminal = sys.stdout.isatty()
 
     def __call__(self, share):
         """`share`: from 0 to 1."""
+        self._share = share
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + (0.2 if self._terminal else 10)
@@ -70,10 +86,11 @@ class Progress:
         print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
 
     def __enter__(self):
-        self(0)
+        self._first.start()
         return self
 
     def __exit__(self, *_):
+        self._first.cancel()
         if self._terminal:
             print("\r" + " " * (len(self._what) + 8) + "\r", end="", flush=True)
 
@@ -115,14 +132,10 @@ def import_tensorflow():
         logging.getLogger(library).setLevel(logging.ERROR)
     hidden = {"sklearn", "matplotlib.pyplot"} - set(sys.modules)
     sys.modules.update(dict.fromkeys(hidden))
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
     try:
-        importlib.import_module("keras")
-        return importlib.import_module("tensorflow")
+        with silence():
+            importlib.import_module("keras")
+            return importlib.import_module("tensorflow")
     finally:
         for name in hidden:
             del sys.modules[name]
-        os.dup2(stderr, 2)
-        os.close(stderr)

@@ -1,7 +1,7 @@
 """What a model is and how it is trained: one frozen dataclass and the paper's presets.
 
 The presets hold what appendix A of Dupont & Suresha (AISTATS 2019) fixes. Every field below
-"departures" is a setting of ours; README.md lists each with the measurement behind its default.
+"departures" is a setting of ours; README.md lists each, docs/experiments.md what was measured.
 """
 
 import dataclasses
@@ -77,9 +77,14 @@ class Config:
         return PRESETS[name]
 
     @property
+    def blob_settings(self):
+        """What `random_blob_masks` takes after the size: the masks that the model is trained with."""
+        return self.max_num_blobs, self.iter_min, self.iter_max
+
+    @property
     def blobs(self):
-        """The random masks that the model is trained with, as `parse_mask` takes them."""
-        return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
+        """The same masks as `parse_mask` takes them."""
+        return f"blobs:{','.join(map(str, self.blob_settings))}"
 
     def replace(self, **changes):
         """A copy with some fields changed."""
@@ -113,7 +118,7 @@ class Config:
         """Reads what `save` wrote. An `InputError` names the file and what is wrong in it."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except ValueError as error:  # a JSON or Unicode error is one, too
+        except (ValueError, RecursionError) as error:  # a JSON or Unicode error is a ValueError, too
             raise InputError(f"{path}: {error}") from error
 
 

@@ -8,12 +8,13 @@ import os
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 
 from pcnn_keras.errors import InputError
-from pcnn_keras.images import convert, list_images, read_image, resize
+from pcnn_keras.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.masks import random_blob_masks
 from pcnn_keras.pixels import quantize, scale
 
@@ -25,7 +26,7 @@ HELD_OUT_SEED = 0
 
 
 class Images(NamedTuple):
-    """Bytes or levels, uint8 `(n, height, width, channels)` each."""
+    """Three arrays: bytes or levels, uint8 `(n, height, width, channels)`, or classes, ints `(n,)`."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -139,7 +140,7 @@ def _digits(prepare):
 
 def _holds_images(folder):
     return folder is not None and os.path.isdir(folder) and any(
-        name.lower().endswith((".jpg", ".jpeg", ".png")) for name in os.listdir(folder))
+        name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
 
 
 def _folder(folder, prepare):
@@ -162,23 +163,34 @@ def _stack(images, name):
 def _tfds(name, data_dir, feature, prepare):
     """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import naming
 
     try:
+        if naming.parse_builder_name_kwargs(name)[0].namespace:
+            raise ValueError("of another hub, which would be asked over the network")
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, ImportError):
         raise InputError(f"Unknown data set {name!r}: not one of digits, folder, celeba, "
                          "nor an image set of tensorflow_datasets.") from None
+    unfit = InputError(f"{name!r} is not a set of images with a 'train' split.")
+    if "image" not in (builder.info.features or ()):
+        raise unfit
     if not builder.is_prepared():
         _download(builder, data_dir)
-    if "image" not in builder.info.features or "train" not in builder.info.splits:
-        raise InputError(f"{name!r} is not a set of images with a 'train' split.")
+    if "train" not in builder.info.splits:
+        raise unfit
     if feature not in builder.info.features:
         return None, None
     wanted = tfds.decode.PartialDecoding({feature: True})
 
     def read(split):
         decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
-        return _stack([prepare(example[feature]) for example in decoded], name)
+        values = (example[feature] for example in decoded)
+        some = list(islice(values, 100))
+        values = chain(some, values)
+        if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
+            values = (np.uint8(255) * image for image in values)
+        return _stack([prepare(value) for value in values], name)
 
     return read("train"), read("test") if "test" in builder.info.splits else None
 
@@ -254,9 +266,8 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
 
     def masked(step, chosen):
         with tf.device(mask_device):
-            masks = random_blob_masks(
-                config.batch_size, config.height, config.width, config.max_num_blobs,
-                config.iter_min, config.iter_max, seed=tf.stack([tf.constant(config.seed, tf.int64), step]))
+            masks = random_blob_masks(config.batch_size, config.height, config.width, *config.blob_settings,
+                                      seed=tf.stack([tf.constant(config.seed, tf.int64), step]))
             return examples(chosen, masks, config.num_levels)
 
     steps = tf.data.Dataset.range(first_step, first_step + num_steps)
@@ -273,8 +284,8 @@ def held_out_masks(count, config):
 
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
-        random_blob_masks(size, config.height, config.width, config.max_num_blobs, config.iter_min,
-                          config.iter_max, seed=tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        random_blob_masks(size, config.height, config.width, *config.blob_settings,
+                          seed=tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
         for i in range(-(-count // size))])[:count]
 
 

@@ -62,7 +62,11 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
         progress: None, or a function that is called now and then with the share that is done.
 
     Returns:
-        A dict that JSON can hold: settings, `real` (the figures of real images) and `masks`.
+        A dict that JSON can hold: settings, `real` (the figures of real images) and `masks`. A figure
+        that too few images leave open is NaN.
+
+    Raises:
+        InputError: if `reference` is too small to judge realism by.
     """
     import numpy as np
 
@@ -70,8 +74,10 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
 
     config = model.config
     specs = mask_specs(config)
+    if classifier and len(reference) <= NEIGHBOURS:
+        raise InputError(f"Realism needs more than {NEIGHBOURS} validation images. Received: {len(reference)}.")
     judge = classifier and _Judge(classifier, config, reference)
-    result = {"dataset": config.dataset, "images": len(images), "images_drawn": min(num_drawn, len(images)),
+    result = {"images": len(images), "images_drawn": min(num_drawn, len(images)),
               "samples": num_samples, "real": judge(images) if judge else {}, "masks": {}}
     for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
@@ -181,9 +187,8 @@ def _cell(value):
 
 def parse():
     parser = Parser("Likelihood, realism, diversity and calibration of a trained model, as a table and JSON.")
-    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
-    parser.add_argument("--dataset", help="images to evaluate on, from the test split (default: the model's own)")
-    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+    parser.add_model()
+    parser.add_images()
     parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
     parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
                         help="of how many images many completions are drawn (default: 100)")
@@ -213,13 +218,14 @@ def main():
         print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
         classifier = None
     with Progress("Evaluating") as progress:
-        result = evaluate(model, images.test[: flags.limit].astype(np.int32),
-                          images.validation[: flags.limit].astype(np.int32), classifier, flags.num_samples, flags.drawn,
-                          progress)
+        test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
+        result = {"dataset": flags.dataset or config.dataset,
+                  **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
     print(table(result))
     if flags.json:
         with replacing(flags.json) as aside:
-            aside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(result, indent=1).replace("NaN", "null")  # where there is too little to say
+            aside.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

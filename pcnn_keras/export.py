@@ -160,7 +160,7 @@ def _first_requests(endpoints):
 
 def main():
     parser = Parser("Writes a trained model as a SavedModel for TF Serving.")
-    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+    parser.add_model()
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="receives 1/ (default: serving/ inside the model's folder)")
     flags = parser.parse_args()

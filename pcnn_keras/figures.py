@@ -8,9 +8,8 @@ from pcnn_keras.files import make_folder
 
 def parse():
     parser = Parser(__doc__)
-    parser.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
-    parser.add_argument("--dataset", help="take images from this set's test split (default: the model's own)")
-    parser.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+    parser.add_model()
+    parser.add_images()
     parser.add_argument("--seed", type=number(int, 0, 2**31), default=0, metavar="N",
                         help="chooses the images, the masks and the draws")
     parser.add_argument("--output", type=Path, default=Path("figures"), help="folder for the pictures")
@@ -22,7 +21,7 @@ def draw_figures(model, images, output, seed=0, progress=None):
 
     Args:
         model: a `PixelConstrainedCNN`.
-        images: levels `(n, height, width, channels)`, at least 4.
+        images: levels `(n, height, width, channels)`, up to 24.
         output: folder for the pictures, which must exist.
         seed: chooses the masks and the draws.
         progress: None, or a function that is called now and then with the share that is done.
@@ -38,8 +37,7 @@ def draw_figures(model, images, output, seed=0, progress=None):
     from pcnn_keras.sampling import inpaint
 
     config = model.config
-    blob_settings = (config.max_num_blobs, config.iter_min, config.iter_max)
-    blobs = random_blob_masks(24, config.height, config.width, *blob_settings, seed=seed).numpy()
+    blobs = random_blob_masks(24, config.height, config.width, *config.blob_settings, seed=seed).numpy()
     bottom = np.stack([parse_mask(f"bottom:{config.height // 4}", config.height, config.width)(0)] * len(images))
     written = []
 

@@ -1,12 +1,14 @@
 """Image files to bytes and back: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
 
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import silence
 from pcnn_keras.pixels import quantize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -31,7 +33,8 @@ def read_image(path, channels=None):
     """Reads one file; the first frame if there are several, over white if it is transparent.
 
     Args:
-        path: any format that Pillow reads by itself, up to 8 bits a channel, or 16-bit grey.
+        path: any format that Pillow reads by itself, up to 8 bits a channel, or 16-bit grey; turned
+            as a camera says it was held.
         channels: 1 or 3, or None for what the file holds.
 
     Raises:
@@ -42,8 +45,12 @@ def read_image(path, channels=None):
         with Image.open(path, formats=[name for name in Image.OPEN if name != "EPS"]) as image:  # that runs Ghostscript
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
                 raise Image.DecompressionBombError
-            image.load()
-            return np.asarray(_plain(image, channels)).reshape(image.height, image.width, -1)
+            if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
+                raise ValueError("its pixels have 32 bits")
+            with silence() if image.format == "TIFF" else nullcontext():  # libtiff talks
+                image.load()
+            image = _plain(ImageOps.exif_transpose(image), channels)
+            return np.asarray(image).reshape(image.height, image.width, -1)
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
@@ -82,8 +89,6 @@ def _plain(image, channels):
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
         values = np.asarray(image).astype(np.int64)
         image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels")
     grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")

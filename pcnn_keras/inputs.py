@@ -66,6 +66,10 @@ def predict(network, inputs, batch_size):
     Returns:
         NumPy array, or dict of arrays.
     """
+    count = len(tree.flatten(inputs)[0])
+    if not count:  # TensorFlow's fused convolutions cannot do nothing
+        one = tree.map_structure(lambda x: np.zeros((1, *x.shape[1:]), x.dtype), inputs)
+        return tree.map_structure(lambda x: x[:0], predict(network, one, 1))
     parts = [network.predict_on_batch(tree.map_structure(lambda x, at=start: x[at : at + batch_size], inputs))
-             for start in range(0, len(tree.flatten(inputs)[0]), batch_size)]
+             for start in range(0, count, batch_size)]
     return tree.map_structure(lambda *outputs: np.concatenate(outputs), *parts)

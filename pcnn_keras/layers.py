@@ -92,9 +92,8 @@ class MaskedConv2D(keras.layers.Conv2D):
     Args:
         filters: number of output channels.
         kernel_size: odd int or pair, before cropping.
-        stack, restricted, groups, gated: see `kernel_mask` (`groups` is its channel groups, and
-            has nothing to do with grouped convolutions).
-        **kwargs: see `keras.layers.Conv2D`; strides, dilation and padding are fixed.
+        stack, restricted, channel_groups, gated: see `kernel_mask`.
+        **kwargs: see `keras.layers.Conv2D`; strides, dilation, padding and `groups` are fixed.
 
     Input shape: `(batch, height, width, in_channels)`.
     Output shape: `(batch, height, width, filters)`.
@@ -107,8 +106,8 @@ class MaskedConv2D(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size, *, stack="plain", restricted=False, channel_groups=1,
                  gated=False, kernel_initializer="lecun_uniform", **kwargs):
-        super().__init__(filters, kernel_size, padding="same", data_format="channels_last",
-                         kernel_initializer=kernel_initializer, **kwargs)
+        super().__init__(filters, kernel_size, strides=1, padding="same", data_format="channels_last", dilation_rate=1,
+                         groups=1, kernel_initializer=kernel_initializer, **kwargs)
         self.stack = stack
         self.restricted = restricted
         self.channel_groups = channel_groups
@@ -276,7 +275,7 @@ def gate(x):
 
 @keras.saving.register_keras_serializable("pcnn_keras")
 class ResidualBlock(keras.layers.Layer):
-    """`x + reduce(relu(mix(relu(enter(relu(x))))))`: 1 x 1, k x k, 1 x 1, activation first.
+    """`x + leave(relu(mix(relu(enter(relu(x))))))`: 1 x 1, k x k, 1 x 1, activation first.
 
     The paper leaves the inside open; docs/experiments.md has what was tried. No normalisation by
     batch statistics: it would tie the images of a batch together.

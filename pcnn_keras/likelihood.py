@@ -66,7 +66,5 @@ def log_softmax(logits):
 
 
 def _log_probabilities(model, images, masks, batch_size):
-    if not len(images):
-        return np.zeros((*images.shape, model.config.num_levels), np.float32)
     inputs = network_inputs(images, masks, model.config.num_levels)
     return log_softmax(predict(model, inputs, batch_size)["logits"])

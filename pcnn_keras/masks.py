@@ -11,7 +11,7 @@ being the sum of its eight neighbours' counts. Blobs do not influence each other
 image's blobs share one grid, a blob of few iterations starting late.
 """
 
-from pathlib import Path
+import os
 
 import numpy as np
 
@@ -144,7 +144,7 @@ def parse_mask(spec, height, width, files=True):
     if kind not in PARAMETERS:
         if not files:
             raise InputError(f"Mask {spec!r} is not one of: {_usage()}.")
-        if not Path(spec).is_file():
+        if not os.path.isfile(spec):
             raise InputError(f"Mask {spec!r} is neither a file nor one of: {_usage()}.")
         mask = _mask_from_file(spec, height, width)
         return lambda seed: mask

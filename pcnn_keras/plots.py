@@ -11,6 +11,9 @@ from pcnn_keras.pixels import to_bytes
 HIDDEN = (70, 105, 160)
 """The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""
 
+MOST_SHOWN = 64
+"""Rows, and completions in a row, of a picture of completions."""
+
 
 def occluded(image, mask, num_levels):
     """The image as the model sees it: RGB bytes `(height, width, 3)`, hidden pixels in blue."""
@@ -51,7 +54,7 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
     """Saves a picture: a row for each image, the occluded image first, then its completions.
 
     Under each completion stands its log-likelihood in nats and a bar: full for the row's likeliest,
-    empty for its least likely.
+    empty for its least likely. `MOST_SHOWN` images, and completions of each, are shown at most.
 
     Args:
         path: PNG file to write.
@@ -61,22 +64,18 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
         original: True to show the whole image before the occluded one.
         titles: what stands above the columns of completions.
     """
-    first = 2 if original else 1
-    figure, axes = _grid(len(images), first + max(len(row) for row in samples), 1.5)
-    for i, row in enumerate(axes):
+    samples, log_likelihood = ([row[:MOST_SHOWN] for row in rows[:MOST_SHOWN]] for rows in (samples, log_likelihood))
+    titles = [*["image"] * original, "visible", *titles]
+    first = 1 + original
+    grid = _Grid(len(samples), first + max(map(len, samples)), images.shape[1:3], titles, under=0.32)
+    for i, completions in enumerate(samples):
         if original:
-            _show(row[0], to_bytes(images[i], num_levels), "" if i else "image")
-        _show(row[first - 1], occluded(images[i], masks[i], num_levels), "" if i else "visible")
+            grid.show(i, 0, to_bytes(images[i], num_levels))
+        grid.show(i, first - 1, occluded(images[i], masks[i], num_levels))
         lengths = bar_lengths(log_likelihood[i])
-        for axis, sample, nats, length in zip(row[first:], samples[i], log_likelihood[i], lengths):
-            _show(axis, to_bytes(sample, num_levels))
-            axis.text(0.5, -0.06, f"{nats:.1f}", transform=axis.transAxes, ha="center", va="top", fontsize=7)
-            for width, colour in ((1.0, "0.88"), (length, "tab:blue")):
-                axis.add_patch(Rectangle((0, -0.3), width, 0.06, transform=axis.transAxes,
-                                             color=colour, linewidth=0, clip_on=False))
-    for axis, title in zip(axes[0, first:], titles):
-        axis.set_title(title, fontsize=8, pad=3)
-    _save(figure, path)
+        for k, (sample, nats, length) in enumerate(zip(completions, log_likelihood[i], lengths)):
+            grid.show(i, first + k, to_bytes(sample, num_levels), f"{nats:.1f}", length)
+    grid.save(path)
 
 
 def progression_grid(path, images, masks, progressions):
@@ -91,42 +90,64 @@ def progression_grid(path, images, masks, progressions):
         progressions: n `progression.Progression`.
     """
     stages, *_, num_levels = progressions[0].probabilities.shape
-    figure, axes = _grid(len(images), 1 + stages, 1.3)
     titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
-    for row, image, mask, progression in zip(axes, images, masks, progressions):
-        pictures = [occluded(image, mask, num_levels), *expected_level(progression.probabilities)]
-        for axis, picture, title in zip(row, pictures, titles):
-            _show(axis, picture, title)
-        titles = [""] * len(titles)  # above the first row alone
-    _save(figure, path)
+    grid = _Grid(len(images), len(titles), images.shape[1:3], titles)
+    for i, (image, mask, progression) in enumerate(zip(images, masks, progressions)):
+        for k, picture in enumerate([occluded(image, mask, num_levels), *expected_level(progression.probabilities)]):
+            grid.show(i, k, picture)
+    grid.save(path)
 
 
 def mask_grid(path, masks, columns):
     """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
-    figure, axes = _grid(-(-len(masks) // columns), columns, 1.15)
-    for axis, mask in zip(axes.flat, masks):
-        _show(axis, occluded(np.ones_like(mask), mask, 2))
-    _save(figure, path)
+    grid = _Grid(-(-len(masks) // columns), columns, masks.shape[1:3])
+    for i, mask in enumerate(masks):
+        grid.show(*divmod(i, columns), occluded(np.ones_like(mask), mask, 2))
+    grid.save(path)
 
 
-def _grid(rows, columns, height):
-    figure = Figure(figsize=(1.15 * columns, height * rows + 0.2), layout="tight")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    return figure, axes
+class _Grid:
+    """Pictures an inch wide in rows and columns. In one plot, measured in inches: a plot for each takes far longer.
 
+    Args:
+        rows, columns: how many.
+        size: height and width of the pictures, in pixels.
+        titles: of the columns.
+        under: inches below each picture for text and bar.
+    """
 
-def _show(axis, picture, title=""):
-    if picture.shape[-1] == 1:
-        picture = picture[..., 0]
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axis.set_title(title, fontsize=8, pad=3)
+    GAP = 0.125
+
+    def __init__(self, rows, columns, size, titles=(), under=0.0):
+        self._height = size[0] / size[1]
+        self._row, self._top = self._height + under + self.GAP, 0.25 if titles else self.GAP
+        width, height = columns * (1 + self.GAP) + self.GAP, self._top + rows * self._row
+        self._figure = Figure(figsize=(width, height))
+        self._plot = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), frame_on=False)
+        self._plot.set_axis_off()
+        for column, title in enumerate(titles):
+            self._plot.text(self._left(column) + 0.5, self._top - 0.04, title, ha="center", va="bottom", fontsize=8)
+
+    def _left(self, column):
+        return self.GAP + column * (1 + self.GAP)
+
+    def show(self, row, column, picture, text="", bar=None):
+        """A picture, uint8 `(height, width, 1 or 3)`, and under it a text and a bar that is full at 1."""
+        left, top = self._left(column), self._top + row * self._row
+        bottom = top + self._height
+        self._plot.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=255,
+                          extent=(left, left + 1, bottom, top), aspect="auto", interpolation="nearest")
+        self._plot.text(left + 0.5, bottom + 0.05, text, ha="center", va="top", fontsize=7)
+        for width, colour in () if bar is None else ((1, "0.88"), (bar, "tab:blue")):
+            self._plot.add_patch(Rectangle((left, bottom + 0.22), width, 0.06, color=colour, linewidth=0))
+
+    def save(self, path):
+        _save(self._figure, path)
 
 
 def _save(figure, path):
     with replacing(path) as aside:
-        figure.savefig(aside, dpi=110)
+        figure.savefig(aside, dpi=112)  # four for each pixel of MNIST
 
 
 def training_curves(path, history):

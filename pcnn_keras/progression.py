@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pcnn_keras.errors import InputError
-from pcnn_keras.inputs import check_images, predict
+from pcnn_keras.inputs import as_array, check_images, predict
 from pcnn_keras.likelihood import conditional_logits, log_softmax, one_hot_where_visible
 from pcnn_keras.pixels import scale
-from pcnn_keras.sampling import draw, inpaint
+from pcnn_keras.sampling import check_seeds, draw, inpaint
 
 
 class Progression(NamedTuple):
@@ -71,9 +71,11 @@ def progression_stages(model, image, mask, sample=None, num_stages=6, num_contin
     if (num_stages is not None and num_stages < 2) or num_continuations < 1:
         raise InputError("At least 2 stages and 1 continuation are needed. "
                          f"Received: {num_stages} and {num_continuations}.")
-    images, masks = check_images(model.config, np.asarray(image)[None], np.asarray(mask)[None])
-    first = inpaint(model, images[0], masks[0], 1, seed=seed).samples
-    sample = (first if sample is None else check_images(model.config, np.asarray(sample)[None], masks)[0])[0]
+    seed = int(check_seeds(seed, 1)[0])
+    images, masks = check_images(model.config, as_array("image", image)[None], as_array("mask", mask)[None])
+    if sample is None:
+        sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
+    sample = check_images(model.config, as_array("sample", sample)[None], masks)[0][0]
     if ((sample != images[0]) & (masks[0] == 1)).any():
         raise InputError("`sample` differs from `image` at visible pixels.")
     order = np.cumsum(masks[0] == 0).reshape(masks[0].shape)  # 1 for the first hidden pixel, 2 …

@@ -9,6 +9,7 @@ import os
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
+from threading import Lock
 
 import numpy as np
 
@@ -39,9 +40,9 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
             completions; completion k is the same however many are asked for.
         sampler: "fast", a row at a time (see `rows`), or "raster", one pixel at a time: the same draws.
         batch_size: most completions that a core, or a GPU, draws at a time; memory grows with it,
-            and nothing else depends on it. By default 32, on a GPU 256.
+            and nothing else depends on it. By default 32, on a GPU 256, with "raster" 64.
         progress: None, or a function that is called now and then with the share that is drawn, 0 to 1.
-        first: number of the first completion: with 16, those that follow the first 16.
+        first: number of the first completion, below 2^31 - num_samples: with 16, those that follow the first 16.
 
     Returns:
         `Completions` in draw order.
@@ -53,15 +54,15 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
     single = image.ndim == 3
     images, masks = check_images(model.config, image[None] if single else image,
                                  mask[None] if single else mask)
-    if not (isinstance(num_samples, Integral) and 1 <= num_samples <= MOST_SAMPLES):
-        raise InputError(f"`num_samples` must be a whole number from 1 to {MOST_SAMPLES}. Received: {num_samples!r}.")
+    _expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
+    _expect_whole("first", first, 0, 2**31 - 1 - num_samples)
+    if batch_size is not None:
+        _expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     if not (isinstance(temperature, Real) and 0 <= temperature < np.inf):
         raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
-    if not (isinstance(first, Integral) and first >= 0):
-        raise InputError(f"`first` must be a whole number from 0 up. Received: {first!r}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
-    seeds = _seeds(seed, len(images))
+    seeds = check_seeds(seed, len(images))
     conditional = conditional_logits(model, images, masks)
     result = draw(model, images, masks, conditional, num_samples, temperature, seeds, sampler, batch_size, progress,
                   first)
@@ -89,6 +90,7 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
     size = min(batch_size or most, max(8, -(-len(number) // workers)))
     draw_chunk = _fast if sampler == "fast" else _raster
     copies = _on_each_device(model) if sampler == "fast" else [(None, model)]
+    done, lock = {}, Lock()
 
     def draw_from(start):
         device, model = copies[start // size % len(copies)]
@@ -97,7 +99,9 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
 
         def report(share):
             if progress:
-                progress((start + share * len(of)) / len(number))
+                with lock:
+                    done[start] = share * len(of)
+                    progress(sum(done.values()) / len(number))
 
         with tf.device(device):
             return draw_chunk(model, levels[of], masks[of], conditional[of], seeds[of], completion[part],
@@ -114,8 +118,14 @@ def draw(model, levels, masks, conditional, num_samples, temperature, seeds, sam
                        completion.reshape(shape).astype(np.int32))
 
 
-def _seeds(seed, batch):
-    seeds = np.asarray(seed)
+def _expect_whole(name, value, least, most):
+    if not (isinstance(value, Integral) and least <= value <= most):
+        raise InputError(f"`{name}` must be a whole number from {least} to {most}. Received: {value!r}.")
+
+
+def check_seeds(seed, batch):
+    """`inpaint`'s `seed` as int64 `(batch,)`."""
+    seeds = as_array("seed", seed)
     if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (batch,)) or (seeds < 0).any() \
             or (seeds > 2**63 - 1).any():
         raise InputError("`seed` must be a whole number from 0 to 2^63 - 1, or one for each image.")

@@ -151,7 +151,7 @@ def main():
     server = Grpc(flags.grpc, flags.name) if flags.grpc else Rest(flags.url, flags.name)
     height, width, channels, num_levels = sizes(server.metadata())
     make_mask = parse_mask(flags.mask, height, width)
-    if flags.mask.startswith("blobs"):
+    if flags.mask.partition(":")[0] == "blobs":
         try:
             import_tensorflow()
         except ImportError as error:

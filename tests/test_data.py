@@ -209,12 +209,30 @@ def test_celeba_from_a_folder_is_the_centre_of_half_the_width(tmp_path):
     assert load_images("celeba", tmp_path, size=8).train.shape[1:] == (8, 8, 3)
 
 
+@pytest.mark.parametrize("factor", [1, 255])
+def test_a_set_of_tfds_that_is_binarized_already_stays_as_it_is(tmp_path, no_network, factor):
+    prepare_set(tmp_path, lambda i: np.eye(4, 5, i % 3, dtype=np.uint8)[..., None] * np.uint8(factor))
+    images = load_images("tiny_set", tmp_path)
+    assert all(set(np.unique(part)) == {0, 255} for part in images)
+
+
 def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to_validation(tmp_path, no_network):
+    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+    images = load_images("tiny_set", tmp_path)
+    assert [part.shape for part in images] == [(18, 4, 5, 1), (2, 4, 5, 1), (3, 4, 5, 1)]
+    train, validation, test = (part[:, 0, 0, 0].tolist() for part in images)
+    assert sorted(train + validation) == [*range(20)] and sorted(test) == [100, 101, 102]
+    for part, again in zip(images, load_images("tiny_set", tmp_path)):
+        np.testing.assert_array_equal(part, again)
+
+
+def prepare_set(folder, image_of):
+    """Prepares a set "tiny_set" of images `image_of(i)`: 0 … 19 for training, 100 … 102 for tests."""
     import tensorflow_datasets as tfds
 
-    class TinySet(tfds.core.GeneratorBasedBuilder):
+    class TinySet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # another test may have one, too
         VERSION = tfds.core.Version("1.0.0")
-        pkg_dir_path = tmp_path  # where a description could lie
+        pkg_dir_path = folder  # where a description could lie
 
         def _info(self):
             image = tfds.features.Image(shape=(4, 5, 1))
@@ -225,15 +243,9 @@ def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to
 
         def _generate_examples(self, first, last):
             for i in range(first, last):
-                yield i, {"image": np.full((4, 5, 1), i, np.uint8)}
+                yield i, {"image": image_of(i)}
 
-    TinySet(data_dir=tmp_path).download_and_prepare()
-    images = load_images("tiny_set", tmp_path)
-    assert [part.shape for part in images] == [(18, 4, 5, 1), (2, 4, 5, 1), (3, 4, 5, 1)]
-    train, validation, test = (part[:, 0, 0, 0].tolist() for part in images)
-    assert sorted(train + validation) == [*range(20)] and sorted(test) == [100, 101, 102]
-    for part, again in zip(images, load_images("tiny_set", tmp_path)):
-        np.testing.assert_array_equal(part, again)
+    TinySet(data_dir=folder).download_and_prepare()
 
 
 @pytest.mark.parametrize("dataset, name", [("mnist", "mnist"), ("celeba", "celeb_a")])

@@ -1,5 +1,6 @@
 """Image files of every kind become bytes, or a mistake said in one line."""
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -147,3 +148,31 @@ def test_listing_a_folder_without_images_or_no_folder_is_a_mistake(tmp_path):
     for folder in (tmp_path, tmp_path / "notes.txt", tmp_path / "missing"):
         with pytest.raises(InputError, match=folder.name):
             list_images(folder)
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path):
+    image = Image.fromarray(COLOUR)
+    exif = image.getexif()
+    exif[0x0112] = 6  # held upright: what is stored is to be turned clockwise
+    image.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), np.rot90(COLOUR, -1))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(tmp_path, kind):
+    Image.fromarray(GREY.astype(kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(InputError, match="32 bits"):
+        read_image(tmp_path / "deep.tif")
+
+
+def test_what_libtiff_says_of_a_damaged_file_stays_off_the_screen(tmp_path, capfd):
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "group4"):
+        image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8))
+        (image.convert("1") if compression == "group4" else image).save(tmp_path / "a.tif", compression=compression)
+        content = bytearray((tmp_path / "a.tif").read_bytes())
+        for at in range(20, len(content) // 2, 7):
+            content[at] ^= 255
+            (tmp_path / "a.tif").write_bytes(content)
+            with contextlib.suppress(InputError):
+                read_image(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""

@@ -144,6 +144,7 @@ def test_building_leaves_the_callers_random_numbers_alone():
     (lambda folder: (folder / "model.keras").unlink(), "holds no model.keras"),
     (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
     (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
+    (lambda folder: (folder / "config.json").write_text("[" * 200_000), "config.json"),
     (lambda folder: (folder / "config.json").write_text('{"colour": 3}'), "colour"),
     (lambda folder: TINY.replace(filters=9).save(folder / "config.json"), "not that of"),
     (lambda folder: os.truncate(folder / "model.keras", 5000), "cannot be read")])
