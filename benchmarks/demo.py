@@ -32,8 +32,10 @@ def ask(client, value, count, seed):
 
 
 def main():
+    import tensorflow as tf
     from gradio_client import Client
 
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # as the page's server does
     model = pcnn.load(MODEL)
     config = model.config
     nothing = np.zeros((config.height, config.width, 1), np.int32)

@@ -106,6 +106,7 @@ def main():
     left = rounds(model, image, top_hidden(config, 0.75))
     seconds = round_seconds(model)
     print(machine())
+    print("Milliseconds are those of the gated blocks after the first, without the head and the draw.")
     print(f"{'first guess':14} columns  rounds a block: mean, slowest of {COMPLETIONS}   ms a row: 1 completion, "
           f"{COMPLETIONS} completions")
     for (guess, width), blocks in left.items():

@@ -6,6 +6,7 @@ completions, in the same run. Larger sides: the same weights on the image double
 """
 
 import sys
+import time
 
 import numpy as np
 from common import in_turn, machine
@@ -58,8 +59,13 @@ def main():
         picture = image.repeat(factor, 0).repeat(factor, 1)
         row(f"16 completions, {larger.config.height} x {larger.config.width}", larger, picture,
             top_hidden(larger.config, 0.75), 16, runs=2)
-    slow = in_turn(1, raster=lambda: pcnn.inpaint(model, image, mask, 16, sampler="raster"))["raster"]
-    print(f"16 completions, a pass of the prior a pixel: {slow:.0f} s, {slow / seconds[16]:.0f} times as long as fast")
+    model.prior.predict_on_batch(image[None].repeat(16, 0))
+    start = time.perf_counter()
+    slow = pcnn.inpaint(model, image, mask, 16, sampler="raster")
+    taken = time.perf_counter() - start
+    np.testing.assert_array_equal(slow.samples, pcnn.inpaint(model, image, mask, 16).samples)
+    print(f"16 completions, a pass of the prior a pixel: {taken:.0f} s, {taken / seconds[16]:.0f} times the fast ones, "
+          "and the same pixels")
 
 
 if __name__ == "__main__":

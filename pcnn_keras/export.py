@@ -39,31 +39,13 @@ def signatures(model):
     image_spec = tf.TensorSpec((None, *size, config.channels), tf.int32, name="image")
     mask_spec = tf.TensorSpec((None, *size, 1), tf.int32, name="mask")
 
-    def expect(fine, message):
-        return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
-
-    def shaped(**inputs):
-        """The inputs, once all their shapes are as expected: TF Serving holds none against the signature's."""
-        with tf.control_dependencies([expect(has_its_shape(x), f"{name}: expected {form(x.shape)}")
-                                      for name, x in inputs.items()]):
-            return [tf.identity(x) for x in inputs.values()]
-
-    def has_its_shape(x):
-        given = tf.io.parse_tensor(tf.io.serialize_tensor(x), x.dtype)  # hides what the signature says of its shape
-        found = tf.concat([[tf.rank(given)], tf.shape(given)[1:]], axis=0)
-        same = tf.raw_ops.Equal(x=found, y=[x.shape.rank, *x.shape[1:]], incompatible_shape_error=False)
-        return tf.reshape(same, [-1])  # one False if the ranks differ
-
-    def form(shape):
-        return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
-
     def checked(image, mask, *conditions):
         """Image and mask, once all values are as expected."""
         with tf.control_dependencies([
-                expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
-                expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
-                expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
-                *(expect(*condition) for condition in conditions)]):
+                _expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
+                _expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
+                _expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
+                *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
 
     def conditional(image, mask):
@@ -74,7 +56,7 @@ def signatures(model):
         return model.prior(scale(tf.cast(image, tf.float32), config.num_levels)) + conditional(image, mask)
 
     def inpaint(image, mask, num_samples, temperature, seed):
-        image, mask, num_samples, temperature, seed = shaped(
+        image, mask, num_samples, temperature, seed = _shaped(
             image=image, mask=mask, num_samples=num_samples, temperature=temperature, seed=seed)
         image, mask = checked(
             image, mask, (num_samples >= 1, "num_samples: expected at least 1"),
@@ -106,12 +88,12 @@ def signatures(model):
                 "log_likelihood": tf.gather(nats, draw, batch_dims=1)}
 
     def log_likelihood(image, mask):
-        image, mask = checked(*shaped(image=image, mask=mask))
+        image, mask = checked(*_shaped(image=image, mask=mask))
         nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits(image, mask))
         return {"log_likelihood": tf.reduce_sum(tf.where(mask == 1, 0.0, nats), axis=(1, 2, 3))}
 
     def pixel_probabilities(image, mask):
-        image, mask = checked(*shaped(image=image, mask=mask))
+        image, mask = checked(*_shaped(image=image, mask=mask))
         known = tf.one_hot(image, config.num_levels)
         return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits(image, mask)))}
 
@@ -120,6 +102,34 @@ def signatures(model):
     return {"inpaint": (inpaint, [image_spec, mask_spec, *scalars]),
             "log_likelihood": (log_likelihood, [image_spec, mask_spec]),
             "pixel_probabilities": (pixel_probabilities, [image_spec, mask_spec])}
+
+
+def _expect(fine, message):
+    import tensorflow as tf
+
+    return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
+
+
+def _shaped(**inputs):
+    """The inputs, once all their shapes are as expected: TF Serving holds none against the signature's."""
+    import tensorflow as tf
+
+    with tf.control_dependencies([_expect(_has_its_shape(x), f"{name}: expected {_form(x.shape)}")
+                                  for name, x in inputs.items()]):
+        return [tf.identity(x) for x in inputs.values()]
+
+
+def _has_its_shape(x):
+    import tensorflow as tf
+
+    given = tf.io.parse_tensor(tf.io.serialize_tensor(x), x.dtype)  # hides what the signature says of its shape
+    found = tf.concat([[tf.rank(given)], tf.shape(given)[1:]], axis=0)
+    same = tf.raw_ops.Equal(x=found, y=[x.shape.rank, *x.shape[1:]], incompatible_shape_error=False)
+    return tf.reshape(same, [-1])  # one False if the ranks differ
+
+
+def _form(shape):
+    return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
 
 
 def export(model, folder):
