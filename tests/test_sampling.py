@@ -235,7 +235,8 @@ def test_ranked_puts_the_likeliest_first(tiny):
 @pytest.mark.parametrize("change", [
     {"num_samples": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"temperature": float("inf")},
     {"seed": -1}, {"seed": 2**63}, {"seed": 0.5}, {"seed": [1, 2]}, {"seed": [1, [2]]}, {"sampler": "quick"},
-    {"first": -1}, {"first": 0.5}, {"first": 2**31 - 16}, {"batch_size": 0}, {"batch_size": -1}, {"batch_size": 2.5}, {"mask": np.full((4, 5, 1), 2)},
+    {"first": -1}, {"first": 0.5}, {"first": 2**31 - 16}, {"batch_size": 0}, {"batch_size": -1}, {"batch_size": 2.5},
+    {"mask": np.full((4, 5, 1), 2)},
     {"image": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}, {"image": np.full((4, 5, 1), np.nan)}])
 def test_bad_arguments_are_input_errors(tiny, change):
     with pytest.raises(pcnn.InputError):
