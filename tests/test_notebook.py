@@ -39,6 +39,7 @@ def test_it_defines_nothing_of_its_own():
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1500)
 def test_it_runs(run):
     executed = run.execute(ROOT)
     assert all(cell.execution_count for cell in executed.cells if cell.cell_type == "code")

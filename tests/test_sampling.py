@@ -110,6 +110,7 @@ def test_fast_equals_raster_in_any_case(case):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3000)
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(cases())
 def test_fast_equals_raster_in_many_cases(case):

@@ -18,7 +18,7 @@ def completions(python, folder):
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("tensorflow, keras", VERSIONS)
 def test_a_model_draws_the_same_in_other_versions(tmp_path, tensorflow, keras):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
