@@ -1,6 +1,14 @@
 """Small models that look at their pixels: fresh weights hardly do."""
 
+import importlib
+import io
 import os
+import runpy
+import sys
+import tempfile
+from collections import namedtuple
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -8,7 +16,10 @@ import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
+from pcnn_keras import cli
 from pcnn_keras.results import Completions
+
+ROOT = Path(__file__).parents[1]
 
 TINY = pcnn.Config(height=4, width=5, filters=6, prior_depth=1, conditioning_depth=1, kernel_size=3, batch_size=8)
 
@@ -20,6 +31,53 @@ def enlarge(model, scale=1.0, seed=0):
         (rng.normal(size=w.shape) * scale * (np.prod(w.shape[:-1]) ** -0.5 if w.ndim > 1 else 0.1)).astype("float32")
         for w in model.get_weights()])
     return model
+
+
+def save_model(model, folder):
+    """Makes the folder of a trained model; returns the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.config.save(folder / "config.json")
+    model.save(folder / "model.keras")
+    return model
+
+
+Done = namedtuple("Done", "returncode stdout stderr")
+
+
+def run_here(script, *flags):
+    """Runs a program of the repository in this process, where TensorFlow is imported already: a `Done`."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), _all_of_stderr() as errors, \
+            pytest.raises(SystemExit) as exited:
+        patch.setattr(sys, "argv", [script, *map(str, flags)])
+        if script.startswith("pcnn_keras/"):
+            cli.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
+        else:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+    return Done(exited.value.code or 0, out.getvalue(), errors.getvalue())
+
+
+@pytest.fixture
+def call_here(tmp_path, monkeypatch):
+    """`run_here` of a whole command line, in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    return lambda command: run_here(*command.split())
+
+
+@contextmanager
+def _all_of_stderr():
+    """What is written to `sys.stderr`, and by libraries in C to file descriptor 2."""
+    text, before = io.StringIO(), os.dup(2)
+    with tempfile.TemporaryFile() as file, redirect_stderr(text):
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            file.seek(0)
+            text.write(file.read().decode(errors="replace"))
 
 
 @pytest.fixture

@@ -1,38 +1,33 @@
 """Whatever is handed over either works, or is refused: exit code 2, one line on stderr, nothing half-written.
 
-Five families of cases that hypothesis makes up: images, masks, flags, model folders, data folders. The
-programs' `main` runs in this process, where TensorFlow is imported already; `tests/test_cli.py` has
-processes of their own. `.ci/full` tries `FULL` cases of each family, `.ci/run` a few.
+Six families of cases that hypothesis makes up: images, masks, flags, model folders, data folders, arrays in
+Python. The programs run in this process; `tests/test_cli.py` has processes of their own. `.ci/full` tries
+`FULL` cases of each family, `.ci/run` a few.
 """
 
 import io
 import json
 import os
-import runpy
 import shutil
 import struct
-import sys
 import zipfile
 import zlib
 from collections import Counter
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, run_here, save_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_training import CONFIG, IMAGES
 
 import pcnn_keras as pcnn
-from pcnn_keras import cli, sampling, training
+from pcnn_keras import sampling, training
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import read_image
 
-ROOT = Path(__file__).parent.parent
 FULL = int(os.environ.get("PCNN_CASES", 210))
 FEW = 5
 _model = []  # the good one, loaded once: compiling its sampler takes longer than a case
@@ -46,11 +41,25 @@ def cases(count):
                     suppress_health_check=list(HealthCheck))
 
 
-def family(strategies):
-    """Two tests of one property: a few cases in the ordinary suite, many in the full one."""
+def family(what, **strategies):
+    """Two tests of a property: a few cases in the ordinary suite; in the full one many, some of either outcome."""
     def decorate(function):
-        few = cases(FEW)(given(**strategies)(function))
-        many = pytest.mark.full(pytest.mark.timeout(3600)(cases(FULL)(given(**strategies)(function))))
+        def try_cases(place, count):
+            @cases(count)
+            @given(**strategies)
+            def each(**drawn):
+                function(place, **drawn)
+            each()
+
+        def few(place):
+            try_cases(place, FEW)
+
+        @pytest.mark.full
+        @pytest.mark.timeout(3600)
+        def many(place):
+            try_cases(place, FULL)
+            works, refused = outcomes[what, "works"], outcomes[what, "refused"]
+            assert works and refused and works + refused >= min(FULL, 100), outcomes
         return few, many
     return decorate
 
@@ -59,12 +68,8 @@ def family(strategies):
 def place(tmp_path_factory):
     """A folder with a good model, a good image and a good data folder; the working directory of each case."""
     folder = tmp_path_factory.mktemp("place")
-    (folder / "model").mkdir()
     config = TINY.replace(dataset="digits", width=4, prior_depth=0)
-    config.save(folder / "model" / "config.json")
-    model = pcnn.build_model(config)
-    model.save(folder / "model" / "model.keras")
-    _model.append(model)
+    _model.append(save_model(pcnn.build_model(config), folder / "model"))
     Image.fromarray(picture((4, 4))).save(folder / "good.png")
     before = os.getcwd()
     os.chdir(folder)
@@ -81,25 +86,10 @@ def files(folder):
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def call(script, *arguments):
-    """Exit code, stdout and stderr of a program that runs in this process."""
-    out, errors = io.StringIO(), io.StringIO()
-    before, sys.argv = sys.argv, [script, *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(errors), pytest.raises(SystemExit) as exited:
-            if script.endswith(".py"):
-                runpy.run_path(str(ROOT / script), run_name="__main__")
-            else:
-                cli.run(__import__(f"pcnn_keras.{script}", fromlist=["main"]).main)
-    finally:
-        sys.argv = before
-    return exited.value.code or 0, out.getvalue(), errors.getvalue()
-
-
 def works_or_is_refused(what, folder, script, *arguments, writes="out"):
     """Runs a program; holds its outcome against the promise. `writes`: the one folder that it may write."""
     before = files(folder)
-    code, out, errors = call(script, *arguments)
+    code, _, errors = run_here(script, *arguments)
     outcomes[what, "works" if code == 0 else "refused"] += 1
     said = f"{script} {' '.join(map(str, arguments))}\nexit code {code}\n{errors}"
     after = files(folder)
@@ -119,6 +109,7 @@ def works_or_is_refused(what, folder, script, *arguments, writes="out"):
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F")
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ico", "ppm")
+COMPRESSIONS = (None, "tiff_lzw", "tiff_adobe_deflate", "group4")  # of TIFF, whose library has words of its own
 
 
 def png(width, height, depth=8, colour=0, content=b"\0"):
@@ -133,14 +124,15 @@ def png(width, height, depth=8, colour=0, content=b"\0"):
 def image_files(draw):
     """Name and content of a file that may be an image."""
     kind = draw(st.sampled_from(["whole", "whole", "cut", "changed", "animated", "raw png", "bytes"]))
-    suffix = draw(st.sampled_from(FORMATS))
+    suffix = draw(st.sampled_from([*FORMATS, "tif", "tif"]))
     if kind == "bytes":
         return f"image.{suffix}", draw(st.binary(max_size=60))
     if kind == "raw png":  # sizes of zero, huge ones, depths that do not exist
         side = st.sampled_from([0, 1, 2, 5, 60_000, 2**31 - 1, 2**32 - 1])
         return "image.png", png(draw(side), draw(side), draw(st.sampled_from([1, 8, 16, 3])),
                                 draw(st.sampled_from([0, 2, 3, 4, 6, 7])), draw(st.binary(max_size=40)))
-    mode = draw(st.sampled_from(MODES))
+    compression = draw(st.sampled_from(COMPRESSIONS)) if suffix == "tif" else None
+    mode = "1" if compression == "group4" else draw(st.sampled_from(MODES))
     shape = draw(st.sampled_from([(1, 1), (4, 5), (1, 40), (9, 2), (64, 80), (700, 900)]))
     image = Image.fromarray(picture((*shape, 3), draw(st.integers(0, 9)))).convert("L")
     if mode == "I;16":
@@ -148,9 +140,11 @@ def image_files(draw):
     else:
         image = (image if mode in ("1", "L", "I", "F", "LA") else image.convert("RGB")).convert(mode)
     buffer = io.BytesIO()
-    frames = {"save_all": True, "append_images": [image.copy()] * 2} if kind == "animated" else {}
+    options = {"save_all": True, "append_images": [image.copy()] * 2} if kind == "animated" else {}
+    if compression:
+        options["compression"] = compression
     try:
-        image.save(buffer, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix), **frames)
+        image.save(buffer, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix), **options)
     except (OSError, ValueError, KeyError, TypeError):  # a mode that this format does not have
         image.convert("RGB").save(buffer, "png")
     content = buffer.getvalue()
@@ -166,20 +160,23 @@ def _image(place, file):
     name, content = file
     (place / name).write_bytes(content)
     try:
+        try:
+            image = read_image(place / name)
+            assert image.dtype == np.uint8 and image.ndim == 3
+            expected = 0
+        except InputError as error:
+            assert "\n" not in str(error)
+            expected = 2
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pcnn_keras.model.load", lambda _: _model[0])
             code = works_or_is_refused("images", place, "sample.py", "--model", "model", "--image", name,
                                        "--num-samples", 1, "--output", "out")
-        try:
-            image = read_image(place / name)
-            assert image.dtype == np.uint8 and image.ndim == 3
-        except InputError as error:
-            assert code == 2 and "\n" not in str(error)
+        assert code == expected
     finally:
         (place / name).unlink()
 
 
-test_a_few_images, test_many_images = family({"file": image_files()})(_image)
+test_a_few_images, test_many_images = family("images", file=image_files())(_image)
 
 
 # Masks ------------------------------------------------------------------------------------------------------------
@@ -197,31 +194,14 @@ def mask_specs(draw):
     return kind + (":" if numbers or draw(st.booleans()) else "") + ",".join(map(str, numbers))
 
 
-MASK_ARRAYS = st.one_of(
-    st.builds(lambda shape, value: np.full(shape, value),
-              st.sampled_from([(4, 4, 1), (4, 4), (5, 4, 1), (4, 4, 3), (1, 4, 4, 1), (0, 4, 1), ()]),
-              st.sampled_from([0, 1, 2, -1, 0.5, np.nan, np.inf, True, 255, "1", None])),
-    st.sampled_from([None, "all", [[1]], [[1], [1, 2]], object()]))
-
-
-def _mask(place, spec, array):
+def _mask(place, spec):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pcnn_keras.model.load", lambda _: _model[0])
         works_or_is_refused("masks", place, "sample.py", "--model", "model", "--image", "good.png", f"--mask={spec}",
                             "--num-samples", 1, "--output", "out")
-    image = np.zeros((4, 4, 1), int)
-    try:
-        drawn = pcnn.inpaint(_model[0], image, array, num_samples=1).samples
-        mask = np.asarray(array)
-        assert mask.shape == (4, 4, 1) and set(np.unique(mask)) <= {0, 1}
-        assert (drawn[0][mask == 1] == 0).all()
-        outcomes["masks", "works"] += 1
-    except InputError as error:
-        assert "\n" not in str(error)
-        outcomes["masks", "refused"] += 1
 
 
-test_a_few_masks, test_many_masks = family({"spec": mask_specs(), "array": MASK_ARRAYS})(_mask)
+test_a_few_masks, test_many_masks = family("masks", spec=mask_specs())(_mask)
 
 
 # Flags ------------------------------------------------------------------------------------------------------------
@@ -236,10 +216,10 @@ FLAGS = {
                  "--filters", "--kernel-size", "--head-filters", "--max-blobs", "--min-iters", "--max-iters", "--seed",
                  "--loss-pixels", "--schedule", "--schedule-peak", "--warmup-steps", "--clip-norm", "--size",
                  "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume"],
-    "evaluate": ["--model", "--dataset", "--limit", "--drawn", "--num-samples", "--json", "--data-dir"],
-    "figures": ["--model", "--dataset", "--seed", "--data-dir"],
-    "export": ["--model"],
-    "classifier": ["--model", "--epochs", "--dataset"],
+    "pcnn_keras/evaluate.py": ["--model", "--dataset", "--limit", "--drawn", "--num-samples", "--json", "--data-dir"],
+    "pcnn_keras/figures.py": ["--model", "--dataset", "--seed", "--data-dir"],
+    "pcnn_keras/export.py": ["--model"],
+    "pcnn_keras/classifier.py": ["--model", "--epochs", "--dataset"],
 }
 
 
@@ -259,7 +239,7 @@ def _flags(place, line):
     script, flags = line
     start = {"sample.py": ["--model=model", "--image=good.png", "--output=out"],
              "train.py": ["--dataset=digits", "--size=4", "--output=out"],
-             "figures": ["--model=model", "--output=out"]}.get(script, ["--model=model"])
+             "pcnn_keras/figures.py": ["--model=model", "--output=out"]}.get(script, ["--model=model"])
     if script == "sample.py" and any(flag.startswith(("--dataset", "--index")) for flag in flags):
         start.remove("--image=good.png")
     with pytest.MonkeyPatch.context() as patch:
@@ -272,7 +252,7 @@ def _flags(place, line):
         works_or_is_refused("flags", place, script, *start, *flags)
 
 
-test_a_few_flags, test_many_flags = family({"line": command_lines()})(_flags)
+test_a_few_flags, test_many_flags = family("flags", line=command_lines())(_flags)
 
 
 # Model folders ----------------------------------------------------------------------------------------------------
@@ -339,7 +319,7 @@ def _model_folder(place, damage):
         shutil.rmtree(folder)
 
 
-test_a_few_model_folders, test_many_model_folders = family({"damage": damages()})(_model_folder)
+test_a_few_model_folders, test_many_model_folders = family("model folders", damage=damages())(_model_folder)
 
 
 @pytest.mark.parametrize("name", ["", "mnist ", "MNIST", "no-such", None, 3])
@@ -380,23 +360,40 @@ def _data_folder(place, some, good, size):
 
 
 test_a_few_data_folders, test_many_data_folders = family(
-    {"some": st.lists(DATA_FILES, max_size=3), "good": st.sampled_from([0, 1, 10, 11, 30]),
-     "size": st.sampled_from([None, 1, 4])})(_data_folder)
+    "data folders", some=st.lists(DATA_FILES, max_size=3), good=st.sampled_from([0, 1, 10, 11, 30]),
+    size=st.sampled_from([None, 1, 4]))(_data_folder)
 
 
 # Python -----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.full
-@pytest.mark.timeout(900)
-@cases(200)
-@given(num_samples=st.one_of(JSON, st.integers(-2, 3)), temperature=st.one_of(JSON, st.floats(0, 3)),
-       seed=st.one_of(JSON, st.integers(-2, 2**64)), image=MASK_ARRAYS)
-def test_inpaint_draws_or_says_what_it_expected(num_samples, temperature, seed, image):
+ARRAYS = st.one_of(
+    st.builds(lambda shape, value: np.full(shape, value),
+              st.sampled_from([(4, 4, 1), (4, 4), (5, 4, 1), (4, 4, 3), (1, 4, 4, 1), (0, 4, 1), ()]),
+              st.sampled_from([0, 1, 2, -1, 0.5, np.nan, np.inf, True, 255, "1", None])),
+    st.sampled_from([None, "all", [[1]], [[1], [1, 2]], object()]))
+GOOD = st.integers(0, 2**16 - 1).map(lambda bits: np.array([bits >> i & 1 for i in range(16)]).reshape(4, 4, 1))
+
+
+def mostly(good, other):
+    return st.sampled_from([good] * 4 + [other]).flatmap(lambda strategy: strategy)
+
+
+def _inpaint(place, image, mask, **options):
     try:
-        drawn = pcnn.inpaint(_model[0], image, np.zeros((4, 4, 1), int), num_samples, temperature, seed)
-        assert drawn.samples.shape == (num_samples, 4, 5, 1)
+        samples = pcnn.inpaint(_model[0], image, mask, **options).samples
     except InputError as error:
+        outcomes["arrays", "refused"] += 1
         assert "\n" not in str(error)
+        return
+    outcomes["arrays", "works"] += 1
+    assert samples.shape == (*np.shape(image)[:-3], options["num_samples"], 4, 4, 1)
+    image, mask = (np.broadcast_to(np.expand_dims(x, -4), samples.shape) for x in (image, mask))
+    assert (samples == image)[mask == 1].all()
+
+
+test_a_few_arrays, test_many_arrays = family(
+    "arrays", image=mostly(GOOD, ARRAYS), mask=mostly(GOOD, ARRAYS), num_samples=mostly(st.integers(1, 3), JSON),
+    temperature=mostly(st.floats(0, 3), JSON), seed=mostly(st.integers(0, 2**63 - 1), JSON))(_inpaint)
 
 
 def test_the_images_of_a_run_must_fit_its_settings(tmp_path):

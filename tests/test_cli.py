@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import runpy
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY, save_model
 from PIL import Image
 
 from pcnn_keras.cli import Progress
@@ -20,8 +19,6 @@ from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.figures import draw_figures
 from pcnn_keras.model import build_model
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -41,21 +38,6 @@ def call(tmp_path):
                               capture_output=True, text=True, timeout=200)
 
     return call
-
-
-@pytest.fixture
-def call_here(tmp_path, monkeypatch, capfd):
-    """The same within this process, where TensorFlow is imported already: exit code, stdout, stderr."""
-
-    def call_here(command):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-        monkeypatch.setattr(sys, "argv", command.split())
-        with pytest.raises(SystemExit) as exited:
-            runpy.run_path(str(ROOT / sys.argv[0]), run_name="__main__")
-        return exited.value.code or 0, *capfd.readouterr()
-
-    return call_here
 
 
 @pytest.fixture
@@ -221,9 +203,7 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
 
 
 def test_without_an_image_the_examples_with_the_model_are_completed(call_here, tmp_path):
-    config = TINY.replace(dataset="digits")
-    config.save(tmp_path / "config.json")
-    build_model(config).save(tmp_path / "model.keras")
+    save_model(build_model(TINY.replace(dataset="digits")), tmp_path)
     (tmp_path / "examples").mkdir()
     for name, value in (("b", 255), ("a", 0)):
         Image.new("L", (5, 4), value).save(tmp_path / "examples" / f"{name}.png")

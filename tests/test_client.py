@@ -4,32 +4,25 @@ The server is a small one on loopback that speaks TF Serving's REST and gRPC for
 TF_SERVING=official (`.ci/serving`), the official image with saved_models/mnist on its usual ports.
 """
 
-import io
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import tf_serving
 import yaml
-from conftest import TINY, assert_same_completions, enlarge
+from conftest import ROOT, TINY, assert_same_completions, enlarge, run_here
 from PIL import Image, ImageDraw
 
 import pcnn_keras as pcnn
 from pcnn_keras.export import export
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +53,10 @@ def client(*flags):
                           env={**os.environ, "no_proxy": "*"})
 
 
-def client_here(*flags):
-    """The same in this process: gRPC's stub imports TensorFlow, which takes seconds."""
-    out, err = io.StringIO(), io.StringIO()
-    with patch.object(sys, "argv", ["client.py", *map(str, flags)]), redirect_stdout(out), redirect_stderr(err), \
-            pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "serving" / "client.py"), run_name="__main__")
-    return SimpleNamespace(returncode=end.value.code or 0, stdout=out.getvalue(), stderr=err.getvalue())
-
-
 def ask(server, *flags, protocol="rest"):
     """Points the client to the server."""
-    if protocol == "grpc":
-        return client_here("--grpc", f"127.0.0.1:{server.grpc}", "--name", server.name, *flags)
+    if protocol == "grpc":  # in this process: gRPC's stub imports TensorFlow, which takes seconds
+        return run_here("serving/client.py", "--grpc", f"127.0.0.1:{server.grpc}", "--name", server.name, *flags)
     return client("--url", f"http://127.0.0.1:{server.rest}", "--name", server.name, *flags)
 
 
@@ -124,7 +108,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(server, digit, tmp_path, mistake)
 
 
 def test_over_grpc_nobody_there_is_one_line(digit):
-    done = client_here("--grpc", "127.0.0.1:1", "--image", digit, "--mask", "bottom:7")
+    done = run_here("serving/client.py", "--grpc", "127.0.0.1:1", "--image", digit, "--mask", "bottom:7")
     assert done.returncode == 2 and re.fullmatch(r"client.py: 127.0.0.1:1: UNAVAILABLE: .*\n", done.stderr)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, save_model
 from PIL import Image
-from test_cli import call_here  # noqa: F401 (a fixture)
 
 import pcnn_keras as pcnn
 from pcnn_keras import demo_parts
@@ -27,8 +26,7 @@ CONFIG = TINY.replace(height=8, width=10, num_levels=3)
 def folder(tmp_path_factory):
     """A model of 8 x 10 pixels and 3 levels, without examples."""
     folder = tmp_path_factory.mktemp("tiny")
-    CONFIG.save(folder / "config.json")
-    enlarge(pcnn.build_model(CONFIG)).save(folder / "model.keras")
+    save_model(enlarge(pcnn.build_model(CONFIG)), folder)
     return folder
 
 
@@ -176,7 +174,7 @@ def test_progression_goes_row_by_row_and_ends_with_the_completion(results):
 
 
 def test_the_downloaded_command_line_draws_the_same_completions_again(
-        results, folder, tmp_path, call_here):  # noqa: F811
+        results, folder, tmp_path, call_here):
     """Unpacked in a folder that has the model's folder below, as a user would."""
     shutil.copytree(folder, tmp_path / "saved_models" / "tiny")
     result = results[1]._replace(opened=results[1].opened._replace(folder=Path("saved_models/tiny")))
@@ -210,13 +208,13 @@ def test_levels_survive_the_way_through_a_png_file():
 
 
 @pytest.mark.parametrize("command", ["--no-such-flag", "--port 0", "--port x", "--model missing", ""])
-def test_a_mistake_is_said_in_one_line(call_here, command):  # noqa: F811
+def test_a_mistake_is_said_in_one_line(call_here, command):
     code, out, errors = call_here(f"pcnn_keras/demo.py {command}")
     assert (code, out) == (2, "")
     assert len(errors.splitlines()) == 1 and errors.startswith("demo.py: "), errors
 
 
-def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):  # noqa: F811
+def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, out, errors = call_here(f"pcnn_keras/demo.py --model {folder}")
     assert (code, out) == (2, "")

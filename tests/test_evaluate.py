@@ -2,12 +2,14 @@ import json
 
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, run_here, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.classifier import build_classifier, train_classifier
 from pcnn_keras.data import load_labels, load_model_images
 from pcnn_keras.evaluate import evaluate, likelihoods, mask_specs, table
+from pcnn_keras.inputs import network_inputs
+from pcnn_keras.likelihood import log_softmax, score
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +39,13 @@ def test_a_classifier_learns(digits):
 def test_likelihoods_of_the_parts(tiny):
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2, (7, 4, 5, 1)), rng.integers(0, 2, (7, 4, 5, 1))
+    inputs = network_inputs(images, masks, 2)
+    heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny.conditioner(inputs["conditioning"]),
+             "prior_alone": tiny.prior(inputs["image"])}
     found = likelihoods(tiny, images, masks, batch_size=3)
-    np.testing.assert_allclose(found["sum"], pcnn.log_likelihood(tiny, images, masks), rtol=1e-5)
-    assert len({tuple(values) for values in found.values()}) == 3
-    # A change of what is visible moves the conditional head, and the prior's logits at later pixels alone.
-    other, seen = np.where(masks == 1, 1 - images, images), masks.copy()
-    first_hidden = np.cumsum((masks == 0).reshape(7, -1), axis=1).reshape(masks.shape) == 0
-    changed = likelihoods(tiny, np.where(first_hidden, images, other), seen)
-    assert (changed["conditional_head"] != found["conditional_head"]).any()
+    assert set(found) == set(heads)
+    for name, logits in heads.items():
+        np.testing.assert_allclose(found[name], score(log_softmax(logits.numpy()), images, masks), rtol=1e-4)
 
 
 @pytest.mark.parametrize("with_classifier", [True, False])
@@ -75,11 +76,27 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
     json.loads(json.dumps(result))
 
 
-def test_ranks_of_the_models_own_draws_are_uniform(tiny):
-    """What the model draws is calibrated by definition: every rank is as likely as any other."""
-    from pcnn_keras.metrics import rank_among
+def test_what_the_model_drew_itself_has_any_rank_among_its_draws(tiny, monkeypatch):
+    """It is calibrated by definition: every rank is as likely as any other, equal completions counted half."""
+    monkeypatch.setattr("pcnn_keras.evaluate.mask_specs", lambda config: {"none": "none"})
+    nothing = np.zeros((150, 4, 5, 1), int)
+    images = pcnn.inpaint(tiny, nothing, nothing, 1, seed=1000 + np.arange(150)).samples[:, 0]
+    rank = evaluate(tiny, images, images, num_samples=20, num_drawn=150)["masks"]["none"]["rank_of_truth"]
+    assert rank["mean"] == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 150))
+    assert rank["error"] == pytest.approx(np.sqrt(1 / 12 / 150), rel=0.2)
 
-    mask = np.zeros((4, 5, 1), int)
-    draws = pcnn.inpaint(tiny, mask, mask, 60 * 20, seed=1).log_likelihood.reshape(60, 20)
-    ranks = [rank_among(row[0], row[1:]) / 19 for row in draws]
-    assert np.mean(ranks) == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 60))
+
+def test_the_program_evaluates_the_first_of_the_test_split(tmp_path, digits):
+    config, images = digits
+    small = config.replace(filters=6, prior_depth=0, conditioning_depth=0)
+    model = save_model(enlarge(pcnn.build_model(small)), tmp_path)
+    done = run_here("pcnn_keras/evaluate.py", "--model", tmp_path, "--limit", 10, "--drawn", 2, "--num-samples", 3,
+                    "--json", tmp_path / "f.json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    result = json.loads((tmp_path / "f.json").read_text())
+    assert [result[name] for name in ("dataset", "images", "images_drawn", "samples")] == ["digits", 10, 2, 3]
+    assert "no realism" in done.stdout and done.stdout.endswith(table(result) + "\n")
+    masks = np.zeros((10, 8, 8, 1), int)
+    nats = -pcnn.log_likelihood(model, images.test[:10], masks)
+    assert result["masks"]["none"]["sum_nats_per_image"]["mean"] == pytest.approx(nats.mean(), rel=1e-5)
+    assert [sum(figures["rank_histogram"]) for figures in result["masks"].values()] == [2] * 6

@@ -10,9 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, run_here, save_model
 from PIL import Image
-from test_bad_input import call, files, png, rewrite
+from test_bad_input import files, png, rewrite
 from test_training import new_recorder
 
 import pcnn_keras as pcnn
@@ -25,9 +25,7 @@ from pcnn_keras.training import CHECKPOINT
 def place(tmp_path, monkeypatch):
     """A working directory with a good model in `model/`; a payload that runs would write `marker` into it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").mkdir()
-    TINY.save(tmp_path / "model" / "config.json")
-    pcnn.build_model(TINY).save(tmp_path / "model" / "model.keras")
+    save_model(pcnn.build_model(TINY), tmp_path / "model")
     Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "good.png")
     return tmp_path
 
@@ -98,7 +96,7 @@ def test_loading_a_model_runs_no_code_from_it(place, kind, monkeypatch):
     rewrite(place / "model" / "model.keras", lambda names: "config.json", change)
     (place / "lambda.keras").unlink(missing_ok=True)
     before = files(place)
-    code, _, errors = call("sample.py", "--model", "model", "--image", "good.png", "--output", "out")
+    code, _, errors = run_here("sample.py", "--model", "model", "--image", "good.png", "--output", "out")
     assert "evil" not in sys.modules
     assert not ran(place)
     assert (code, errors.count("\n")) == (2, 1), errors
@@ -111,9 +109,8 @@ def test_loading_a_model_runs_no_code_from_it(place, kind, monkeypatch):
 
 def test_a_classifier_runs_no_code_either(place):
     lambda_model().save(place / "model" / "classifier.keras")
-    TINY.replace(dataset="digits", height=8, width=8).save(place / "model" / "config.json")
-    pcnn.build_model(TINY.replace(dataset="digits", height=8, width=8)).save(place / "model" / "model.keras")
-    code, _, errors = call("evaluate", "--model", "model", "--limit", 10)
+    save_model(pcnn.build_model(TINY.replace(dataset="digits", height=8, width=8)), place / "model")
+    code, _, errors = run_here("pcnn_keras/evaluate.py", "--model", "model", "--limit", 10)
     assert not ran(place)
     assert (code, errors.count("\n")) == (2, 1), errors
     assert "classifier.keras" in errors
@@ -150,7 +147,7 @@ def test_a_small_file_that_unpacks_to_a_huge_image_is_refused_unread(place, as_w
     monkeypatch.setattr(Image.Image, "frombytes", None)
     before = files(place)
     flags = [as_what, "bomb.png"] + (["--image", "good.png"] if as_what == "--mask" else [])
-    code, _, errors = call("sample.py", "--model", "model", *flags, "--output", "out")
+    code, _, errors = run_here("sample.py", "--model", "model", *flags, "--output", "out")
     assert code == 2
     assert errors == "sample.py: bomb.png has too many pixels.\n"
     assert files(place) == before

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import pcnn_keras as pcnn
-from pcnn_keras import noise
+from pcnn_keras import noise, rows
+from pcnn_keras.images import list_images, read_levels
 from pcnn_keras.inputs import network_inputs
+from pcnn_keras.layers import MaskedConv2D
 from pcnn_keras.sampling import Completions
 
+DIGITS = Path(__file__).parents[1] / "saved_models" / "digits"
 
-def case(changes, rng, batch=3):
+
+def case(changes, rng, batch=3, scale=2.5):
     config = TINY.replace(**changes)
-    model = enlarge(pcnn.build_model(config), 2.5)
+    model = enlarge(pcnn.build_model(config), scale)
     images = rng.integers(0, config.num_levels, (batch, config.height, config.width, config.channels))
     return model, images
 
@@ -91,9 +96,7 @@ def assert_same_draws(model, images, masks, fast, raster, seed, temperature):
         assert not row.any() or gap[row.argmax()] < 1e-5
 
 
-def check_case(case):
-    config, images, masks, options = case
-    model = enlarge(pcnn.build_model(config), 2.5)
+def check_case(model, images, masks, options):
     fast, raster = (pcnn.inpaint(model, images, masks, sampler=name, **options) for name in ("fast", "raster"))
     assert_same_draws(model, images, masks, fast.samples, raster.samples, options["seed"], options["temperature"])
     tolerance = np.maximum(1e-3, 1e-6 * np.abs(raster.log_likelihood))
@@ -106,7 +109,8 @@ def check_case(case):
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(cases())
 def test_fast_equals_raster_in_any_case(case):
-    check_case(case)
+    config, *rest = case
+    check_case(enlarge(pcnn.build_model(config), 2.5), *rest)
 
 
 @pytest.mark.full
@@ -114,7 +118,16 @@ def test_fast_equals_raster_in_any_case(case):
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(cases())
 def test_fast_equals_raster_in_many_cases(case):
-    check_case(case)
+    config, *rest = case
+    check_case(enlarge(pcnn.build_model(config), 2.5), *rest)
+
+
+def test_fast_equals_raster_with_trained_weights():
+    model = pcnn.load(DIGITS)
+    images = read_levels(list_images(DIGITS / "examples")[:6], model.config).astype(int)
+    specs = ("none", "bottom:2", "left:4", "random:0.2", "hole:2,1,5,6", "blobs")
+    masks = np.stack([pcnn.parse_mask(spec, 8, 8)(0) for spec in specs])
+    check_case(model, images, masks, {"num_samples": 5, "seed": 3, "temperature": 1.0})
 
 
 def test_a_draw_that_differs_away_from_a_tie_is_noticed():
@@ -128,43 +141,41 @@ def test_a_draw_that_differs_away_from_a_tie_is_noticed():
         assert_same_draws(model, images, masks, other, samples, 0, 1.0)
 
 
-def test_enlarged_weights_look_at_pixels(tiny):
-    """Otherwise the test above would show little: the first pixel must move most later ones."""
-    images = np.zeros((2, 4, 5, 1), int)
-    images[1, 0, 0] = 1
-    a, b = pcnn.pixel_probabilities(tiny, images, np.zeros((2, 4, 5, 1), int))
-    assert (np.abs(a - b).max(axis=(2, 3)).ravel()[1:8] > 1e-3).mean() > 0.5
+@pytest.mark.parametrize("changes", [{"prior_depth": 3}, {"prior_depth": 3, "channels": 3, "num_levels": 3}])
+def test_enlarged_weights_look_at_pixels(changes):
+    """Otherwise the tests above would show little: the first value must move most of all later distributions."""
+    model, images = case(changes, np.random.default_rng(0), 16)
+    others = images.copy()
+    others[:, 0, 0, 0] = (images[:, 0, 0, 0] + 1) % model.config.num_levels
+    a, b = (pcnn.pixel_probabilities(model, x, np.zeros((16, 4, 5, 1), int)) for x in (images, others))
+    assert (np.abs(a - b).max(axis=(0, -1)).ravel()[1:] > 1e-3).mean() > 0.9
 
 
-def break_cache(monkeypatch):
-    from pcnn_keras import rows
-
+def swap_cached_rows(patch):
     whole = rows._rows_above
-    monkeypatch.setattr(rows, "_rows_above", lambda *args: [cache[:, ::-1] for cache in whole(*args)])
+    patch.setattr(rows, "_rows_above", lambda *args: [tf.roll(x, x.shape[-1] // 2, -1) for x in whole(*args)])
 
 
-def break_mask(monkeypatch):
-    from pcnn_keras.layers import GatedBlock
-
-    whole = GatedBlock._horizontal_stack
-    monkeypatch.setattr(GatedBlock, "_horizontal_stack", lambda self, h, *rest: whole(self, h[::-1], *rest))
+def unmask_kernels(patch):
+    patch.setattr(MaskedConv2D, "_masked", lambda self, kernel: kernel)
 
 
-def break_channels(monkeypatch):
-    from pcnn_keras import rows
-
+def reverse_channels(patch):
     whole = rows.draw
-    monkeypatch.setattr(rows, "draw", lambda *args: whole(*args)[..., ::-1])
+    patch.setattr(rows, "draw", lambda *args: whole(*args)[..., ::-1])
 
 
-@pytest.mark.parametrize("damage", [break_cache, break_mask, break_channels])
-def test_a_broken_row_is_noticed(damage, monkeypatch):
+@pytest.mark.parametrize("damage", [swap_cached_rows, unmask_kernels, reverse_channels])
+def test_a_broken_row_is_noticed(damage):
     model, images = case({"channels": 3, "height": 5, "kernel_size": 5}, np.random.default_rng(0))
     masks = np.zeros((3, 5, 5, 1), int)
-    masks[:, :2] = 1
+    masks[:, :2] = 1  # two rows are cached
     raster = pcnn.inpaint(model, images, masks, 4, sampler="raster").samples
-    damage(monkeypatch)
-    assert (pcnn.inpaint(model, images, masks, 4).samples != raster).any()
+    with pytest.MonkeyPatch.context() as patch:
+        damage(patch)
+        fast = pcnn.inpaint(model, images, masks, 4).samples
+    with pytest.raises(AssertionError):
+        assert_same_draws(model, images, masks, fast, raster, 0, 1.0)
 
 
 def test_draws_depend_on_seed_and_number_alone(tiny):
@@ -207,17 +218,34 @@ def test_likelihood_is_that_of_the_untempered_model(tiny):
     np.testing.assert_array_equal(likeliest[0], coldest.samples[0])
 
 
-def test_draws_follow_the_distribution():
-    """Counts of 100,000 completions of four pixels against their exact probabilities."""
-    model, images = case({"height": 2, "width": 3, "kernel_size": 3}, np.random.default_rng(0), 1)
-    mask = np.array([[0, 1, 0], [1, 0, 0]])[..., None]
-    every = np.repeat(images, 16, 0)
-    every[:, mask[..., 0] == 0] = np.array(list(itertools.product((0, 1), repeat=4)))[..., None]
-    exact = np.exp(pcnn.log_likelihood(model, every, np.repeat(mask[None], 16, 0)).astype(float))
-    drawn = pcnn.inpaint(model, images[0], mask, 100_000, batch_size=5000).samples[:, mask[..., 0] == 0][..., 0]
-    counts = np.bincount(drawn @ [8, 4, 2, 1], minlength=16)
+@pytest.mark.parametrize("changes, mask", [
+    ({"height": 2, "width": 3}, [[0, 1, 0], [1, 0, 0]]), ({"height": 1, "width": 2, "channels": 3}, [[0, 0]])])
+def test_draws_follow_the_distribution(changes, mask):
+    """Counts of 100,000 completions of four grey pixels, or of two in colour, against their exact probabilities."""
+    model, images = case(changes, np.random.default_rng(0), 1, scale=1.0)
+    mask = np.array(mask)[..., None]
+    hidden = mask[..., 0] == 0
+    values = np.array(list(itertools.product((0, 1), repeat=hidden.sum() * images.shape[-1])))
+    every, masks = (np.repeat(x[None], len(values), 0) for x in (images[0], mask))
+    every[:, hidden] = values.reshape(len(values), hidden.sum(), -1)
+    exact = np.exp(pcnn.log_likelihood(model, every, masks).astype(float))
+    drawn = pcnn.inpaint(model, images[0], mask, 100_000, batch_size=5000).samples[:, hidden].reshape(100_000, -1)
+    counts = np.bincount(drawn @ 2 ** np.arange(drawn.shape[1])[::-1], minlength=len(values))
     assert exact.sum() == pytest.approx(1, abs=1e-5)
     assert chisquare(counts, exact / exact.sum() * counts.sum()).pvalue > 1e-4
+
+
+def test_temperature_sharpens_and_flattens_a_draw():
+    """A level's share at temperature T is in proportion to p^(1/T)."""
+    model, images = case({"num_levels": 4}, np.random.default_rng(0), 1, scale=1.0)
+    mask = np.ones((4, 5, 1), int)
+    mask[2, 3] = 0
+    p = pcnn.pixel_probabilities(model, images, mask[None])[0, 2, 3, 0].astype(float)
+    for temperature in (0.5, 2.0):
+        drawn = pcnn.inpaint(model, images[0], mask, 20_000, temperature, batch_size=5000).samples[:, 2, 3, 0]
+        expected = p ** (1 / temperature) / (p ** (1 / temperature)).sum()
+        counts = np.bincount(drawn, minlength=4)
+        assert chisquare(counts, expected / expected.sum() * len(drawn)).pvalue > 1e-4, (temperature, counts, expected)
 
 
 def test_ranked_puts_the_likeliest_first(tiny):

@@ -1,0 +1,66 @@
+"""What the pictures show, as it is handed to the axes."""
+
+import numpy as np
+import pytest
+from conftest import run_here, save_model
+from PIL import Image
+
+import pcnn_keras as pcnn
+from pcnn_keras import plots
+from pcnn_keras.plots import HIDDEN, bar_lengths, completion_grid, occluded
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that would be saved."""
+    saved = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.append(figure))
+    return saved
+
+
+def pictures(figure):
+    return [np.asarray(axis.images[0].get_array()) for axis in figure.axes if axis.images]
+
+
+def test_hidden_pixels_are_blue_and_visible_ones_as_they_are():
+    mask = np.array([[[1], [0], [1]]])
+    grey = occluded(np.array([[[1], [1], [0]]]), mask, 2)
+    assert grey.dtype == np.uint8 and grey.tolist() == [[[255] * 3, list(HIDDEN), [0] * 3]]
+    colour = occluded(np.array([[[0, 1, 2], [2, 2, 2], [2, 0, 0]]]), mask, 3)
+    assert colour.tolist() == [[[0, 128, 255], list(HIDDEN), [255, 0, 0]]]
+
+
+@pytest.mark.parametrize("nats, lengths", [
+    ([-10, -20, -18], [1, 0, 0.2]), ([-3], [1]), ([-3, -3], [1, 1]), ([], [])])
+def test_bars_are_full_for_the_likeliest_and_empty_for_the_least_likely(nats, lengths):
+    np.testing.assert_allclose(bar_lengths(np.array(nats, np.float32)), lengths, atol=1e-6)
+
+
+def test_a_row_of_the_grid_is_what_the_model_saw_then_completions_with_bars(figures):
+    rng = np.random.default_rng(0)
+    images, masks, samples = (rng.integers(0, 2, shape) for shape in ((2, 4, 5, 1), (2, 4, 5, 1), (2, 3, 4, 5, 1)))
+    nats = np.array([[-2.0, -3.0, -6.0], [-1.0, -1.5, -2.0]])
+    completion_grid("grid.png", images, masks, samples, nats, 2)
+    axes = np.reshape(figures[0].axes, (2, 4))
+    for row, image, mask, completions, values in zip(axes, images, masks, samples, nats):
+        shown = [np.asarray(axis.images[0].get_array()) for axis in row]
+        np.testing.assert_array_equal(shown[0], occluded(image, mask, 2))
+        np.testing.assert_array_equal(shown[1:], completions[..., 0] * 255)
+        assert [axis.texts[0].get_text() for axis in row[1:]] == [f"{value:.1f}" for value in values]
+        widths = [[bar.get_width() for bar in axis.patches] for axis in row[1:]]
+        np.testing.assert_allclose(widths, [(1, length) for length in bar_lengths(values)])
+
+
+def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, figures):
+    save_model(tiny, tmp_path)
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "image.png")
+    image, mask = np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int)
+    drawn = pcnn.inpaint(tiny, image, mask, 6, seed=0).ranked()
+    least = drawn.log_likelihood[2:4].mean()
+    done = run_here("sample.py", "--model", tmp_path, "--image", tmp_path / "image.png", "--mask", "none",
+                    "--num-samples", 6, f"--min-log-likelihood={least}", "--output", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(tmp_path / "out" / "samples.npz") as saved:
+        assert saved["kept"].tolist() == [[True] * 3 + [False] * 3] and saved["samples"].shape[1] == 6
+    np.testing.assert_array_equal(pictures(figures[0])[1:], drawn.samples[:3, ..., 0] * 255)
+    assert f"log-likelihoods {' '.join(f'{value:.1f}' for value in drawn.log_likelihood[:3])}\n" in done.stdout
