@@ -19,7 +19,7 @@ def figures(monkeypatch):
 
 
 def pictures(figure):
-    return [np.asarray(axis.images[0].get_array()) for axis in figure.axes if axis.images]
+    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
 
 
 def test_hidden_pixels_are_blue_and_visible_ones_as_they_are():
@@ -41,14 +41,24 @@ def test_a_row_of_the_grid_is_what_the_model_saw_then_completions_with_bars(figu
     images, masks, samples = (rng.integers(0, 2, shape) for shape in ((2, 4, 5, 1), (2, 4, 5, 1), (2, 3, 4, 5, 1)))
     nats = np.array([[-2.0, -3.0, -6.0], [-1.0, -1.5, -2.0]])
     completion_grid("grid.png", images, masks, samples, nats, 2)
-    axes = np.reshape(figures[0].axes, (2, 4))
-    for row, image, mask, completions, values in zip(axes, images, masks, samples, nats):
-        shown = [np.asarray(axis.images[0].get_array()) for axis in row]
-        np.testing.assert_array_equal(shown[0], occluded(image, mask, 2))
-        np.testing.assert_array_equal(shown[1:], completions[..., 0] * 255)
-        assert [axis.texts[0].get_text() for axis in row[1:]] == [f"{value:.1f}" for value in values]
-        widths = [[bar.get_width() for bar in axis.patches] for axis in row[1:]]
-        np.testing.assert_allclose(widths, [(1, length) for length in bar_lengths(values)])
+    plot, shown = figures[0].axes[0], pictures(figures[0])
+    for row, (image, mask) in enumerate(zip(images, masks)):
+        np.testing.assert_array_equal(shown[4 * row], occluded(image, mask, 2))
+        np.testing.assert_array_equal(shown[4 * row + 1 : 4 * row + 4], samples[row, ..., 0] * 255)
+    places = [(image.get_extent()[0], image.get_extent()[3]) for image in plot.images]
+    assert places == sorted(places, key=lambda place: place[::-1]) and len(set(places)) == 8
+    texts = [text.get_text() for text in plot.texts if text.get_text()]
+    assert texts == ["visible", *(f"{value:.1f}" for value in nats.flat)]
+    widths = [bar.get_width() for bar in plot.patches]
+    np.testing.assert_allclose(widths[0::2], 1)
+    np.testing.assert_allclose(widths[1::2], [*bar_lengths(nats[0]), *bar_lengths(nats[1])])
+
+
+def test_a_grid_has_an_end(figures, monkeypatch):
+    monkeypatch.setattr(plots, "MOST_SHOWN", 3)
+    many = np.zeros((5, 4, 5, 1), int)
+    completion_grid("grid.png", many, many, [many] * 5, [np.zeros(5)] * 5, 2)
+    assert len(pictures(figures[0])) == 3 * (1 + 3)
 
 
 def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, figures):
