@@ -6,9 +6,10 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
+from pcnn_keras.training import compile_model
 
 SIZES = [{"height": 4, "width": 5}, {"height": 1, "width": 1}, {"height": 1, "width": 6}, {"height": 6, "width": 1},
          {"height": 5, "width": 4, "kernel_size": 5, "prior_depth": 0}, {"height": 7, "width": 3, "head_filters": 40}]
@@ -98,9 +99,7 @@ def test_parameter_counts(preset, prior, conditioner):
     {"prior_depth": 0, "conditioning_depth": 0}])
 def test_any_config_builds_and_survives_saving(changes, tmp_path):
     config = TINY.replace(**changes)
-    model = pcnn.build_model(config)
-    config.save(tmp_path / "config.json")
-    model.save(tmp_path / "model.keras")
+    model = save_model(pcnn.build_model(config), tmp_path)
     copy = pcnn.load(tmp_path)
     assert copy.config == config
     for a, b in zip(model.get_weights(), copy.get_weights()):
@@ -149,21 +148,27 @@ def test_building_leaves_the_callers_random_numbers_alone():
     (lambda folder: TINY.replace(filters=9).save(folder / "config.json"), "not that of"),
     (lambda folder: os.truncate(folder / "model.keras", 5000), "cannot be read")])
 def test_a_spoilt_folder_is_an_input_error(tiny, tmp_path, spoil, message):
-    TINY.save(tmp_path / "config.json")
-    tiny.save(tmp_path / "model.keras")
+    save_model(tiny, tmp_path)
     spoil(tmp_path)
     with pytest.raises(pcnn.InputError, match=message) as error:
         pcnn.load(tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_mixed_precision_and_training_step():
-    model = pcnn.build_model(TINY)
-    from pcnn_keras.training import compile_model
+@pytest.fixture(params=["float32", "mixed_float16"])
+def policy(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before)
 
+
+def test_training_steps_lower_the_loss_in_mixed_precision_too(policy):
+    model = pcnn.build_model(TINY.replace(channels=3))
+    assert model.get_layer("prior").get_layer("prior_output").compute_dtype == policy.compute_dtype
     compile_model(model, 10)
     rng = np.random.default_rng(0)
-    levels, hidden = rng.integers(0, 2, (8, 4, 5, 1)), rng.integers(0, 2, (8, 4, 5, 1)).astype("float32")
+    levels, hidden = rng.integers(0, 2, (8, 4, 5, 3)), rng.integers(0, 2, (8, 4, 5, 1)).astype("float32")
     x = {"image": levels.astype("float32"), "conditioning": np.concatenate([levels * (1 - hidden), 1 - hidden], -1)}
     heads = ("logits", "conditional_logits")
     losses = [model.train_on_batch(x, dict.fromkeys(heads, levels), dict.fromkeys(heads, hidden))[0] for _ in range(8)]
@@ -190,8 +195,7 @@ assert last < first, (first, last)
 
 def test_loads_and_trains_on_jax_without_tensorflow(tiny, tmp_path):
     pytest.importorskip("jax")
-    TINY.save(tmp_path / "config.json")
-    tiny.save(tmp_path / "model.keras")
+    save_model(tiny, tmp_path)
     run = subprocess.run([sys.executable, "-c", JAX_RUN, str(tmp_path)], capture_output=True, text=True,
                          env={**os.environ, "KERAS_BACKEND": "jax"})
     assert run.returncode == 0, run.stderr
