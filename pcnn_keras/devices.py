@@ -73,16 +73,22 @@ class Mirrored(Single):
         shares = self._strategy.distribute_datasets_from_function(
             lambda machine: held_out.shard(machine.num_input_pipelines, machine.input_pipeline_id))
 
-        @tf.function
-        def train_step(batch):
-            return self._strategy.run(model.train_step, args=(batch,))
+        # All that devices do together is inside a graph: outside, TensorFlow leaves a thread behind if it fails.
 
         @tf.function
-        def test_step(batch):
-            self._strategy.run(model.test_step, args=(batch,))
+        def train_step(batches):
+            return self._strategy.run(model.train_step, args=(next(batches),))
+
+        @tf.function
+        def test_step(shares):
+            self._strategy.run(model.test_step, args=(next(shares),))
+
+        @tf.function
+        def metrics():
+            return model.get_metrics_result()
 
         def results():
-            return {name: float(value) for name, value in model.get_metrics_result().items()}
+            return {name: float(value) for name, value in metrics().items()}
 
         callbacks = keras.callbacks.CallbackList(callbacks, add_progbar=verbose > 0, model=model, verbose=verbose,
                                                  epochs=epochs, steps=steps_per_epoch)
@@ -92,16 +98,18 @@ class Mirrored(Single):
             callbacks.on_epoch_begin(epoch)
             for i in range(steps_per_epoch):
                 callbacks.on_train_batch_begin(i)
-                logs = self._strategy.experimental_local_results(train_step(next(batches)))[0]
+                logs = self._strategy.experimental_local_results(train_step(batches))[0]
                 callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
             logs = results()
             model.reset_metrics()
-            for batch in shares:
-                test_step(batch)
+            iterator = iter(shares)
+            for _ in range(int(held_out.cardinality()) // self.replicas):
+                test_step(iterator)
             callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in results().items()})
             if model.stop_training:
                 break
         callbacks.on_train_end()
+
 
 class MultiWorker(Mirrored):
     """Several machines. Has to be made before TensorFlow is used for anything else.
@@ -150,7 +158,7 @@ class MultiWorker(Mirrored):
 
         try:
             super().fit(*args, **kwargs)
-        except tf.errors.OpError as error:
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             raise ConnectionError("another machine was lost") from error
 
 
