@@ -1,10 +1,13 @@
 """Trains a Pixel Constrained CNN: `python train.py --dataset mnist`."""
 
+import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from pcnn_keras.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.config import PRESETS, Config
 from pcnn_keras.errors import InputError, Stopped
+from pcnn_keras.files import CHECKPOINT
 
 SETTINGS = {  # flag: (field of Config, type, help)
     "--epochs": ("epochs", int, "epochs to train for"),
@@ -60,6 +63,17 @@ def choose_output(flags):
     return used if flags.resume else folder
 
 
+def claim(flags, output):
+    """The run's folder, made: where it is not given and another run has been quicker, the next free one."""
+    while not flags.output:
+        try:
+            output.mkdir(parents=True)
+            break
+        except FileExistsError:
+            output = choose_output(flags)
+    return output
+
+
 def main():
     flags = parse()
     output = choose_output(flags)
@@ -70,11 +84,15 @@ def main():
     if flags.resume:
         if not (output / "config.json").is_file():
             raise InputError(f"{output} holds no run to resume.")
+        if not (output / CHECKPOINT).is_file():
+            raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
         config = Config.load(output / "config.json")
         dataset = flags.dataset or config.dataset
     else:
         dataset = flags.dataset
         config = Config.preset(dataset if dataset in PRESETS else "mnist").replace(dataset=dataset)
+    if dataset == "folder" and not flags.data_dir:
+        raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
     config.replace(**given)  # a value out of range is said before anything is loaded
 
     import_tensorflow()
@@ -99,19 +117,27 @@ def main():
     print(f"{dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
           f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
           f"{asked.num_levels} levels.", flush=True)
-    where = f" --data-dir {flags.data_dir}" if flags.data_dir else ""
+    where = ["--data-dir", flags.data_dir] if flags.data_dir else []
+    if strategy.writes and not flags.resume:
+        output = claim(flags, output)
     try:
         train(asked, levels, output, resume=flags.resume, strategy=strategy)
     except Stopped as stopped:
+        if stopped.flags is None:
+            raise
         if strategy.replicas > 1:
-            where += f" --strategy {flags.strategy}"
-        way_on = f"python train.py --output {output} --resume{where} {stopped.flags}".strip()
-        raise Stopped(f"{stopped} To go on: {way_on}") from stopped
+            where += ["--strategy", flags.strategy]
+        way_on = ["python", "train.py", "--output", str(output), "--resume", *where, *stopped.flags.split()]
+        raise Stopped(f"{stopped} To go on: {shlex.join(way_on)}") from stopped
+    finally:
+        if not flags.output:
+            with suppress(OSError):  # it holds something
+                output.rmdir()
     if not strategy.writes:
         return
     export(load(output), output / "serving")
-    print(f"The trained model is in {output}. To draw completions with it:\n"
-          f"python sample.py --model {output} --dataset {dataset}{where}")
+    command = ["python", "sample.py", "--model", str(output), "--dataset", dataset, *where]
+    print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(command)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kills training at random moments, goes on each time, and compares the end with that of an uninterrupted run.
 
-`python benchmarks/kills.py [KILLS] [SEED]` trains a shrunken digits preset (24 steps) that keeps a checkpoint at
+`python benchmarks/kills.py [KILLS] [SEED]` trains a shrunken digits preset (36 steps) that keeps a checkpoint at
 every step. A run is killed with SIGKILL at KILLS random moments, every third of them in the middle of writing a
 checkpoint, and resumed. It prints where each kill hit, and at the end the figures that the README quotes; exit code 1
 if the two runs differ in a step, in the images and masks of a step, or in a figure by more than 1e-5 of its size.
@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ from common import machine
 import pcnn_keras as pcnn
 
 CONFIG = pcnn.Config.preset("digits").replace(
-    filters=8, prior_depth=0, conditioning_depth=0, batch_size=16, epochs=3, steps_per_epoch=8)
+    filters=8, prior_depth=0, conditioning_depth=0, batch_size=16, epochs=3, steps_per_epoch=12)
 STEPS = CONFIG.epochs * CONFIG.steps_per_epoch
 
 
@@ -78,16 +79,23 @@ def checkpoint_step(folder):
     return json.loads(str(arrays["run"]))["step"]
 
 
+def half_written(folder):
+    """What a process that was writing a checkpoint when it died has left of it."""
+    return list(folder.glob(".checkpoint.tmp*"))
+
+
 def run_to_end(folder, kills, rng):
-    """Trains in `folder`, killed that many times.
+    """Trains in `folder`, killed that many times, or less often if training ends before.
 
     Returns:
-        A dict: kills in the middle of a write, and the checksum of each step's images and masks.
+        A dict: kills, those in the middle of a write, and the checksum of each step's images and masks.
     """
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tensorflow", "keras"])
-    found = {"in a write": 0, "data": {}}
+    found = {"kills": 0, "in a write": 0, "data": {}}
     for kill in range(kills + 1):
+        for left in half_written(folder):
+            left.unlink()
         events, theirs = processes.Pipe(duplex=False)
         process = processes.Process(target=work, args=(folder, theirs))
         process.start()
@@ -111,11 +119,12 @@ def run_to_end(folder, kills, rng):
                 process.kill()
                 break
         process.join()
-        if kill < kills:
-            half_written = (folder / ".checkpoint.tmp.npz").exists()
-            found["in a write"] += half_written
+        if process.exitcode == -signal.SIGKILL:
+            in_write = bool(half_written(folder))
+            found["kills"] += 1
+            found["in a write"] += in_write
             print(f"kill {kill + 1}: {'before a step' if step is None else f'after step {step}'}, "
-                  f"{'a checkpoint half written' if half_written else 'no checkpoint being written'}; "
+                  f"{'a checkpoint half written' if in_write else 'no checkpoint being written'}; "
                   f"the one that counts is whole, of step {checkpoint_step(folder)}", flush=True)
         elif process.exitcode:
             sys.exit(f"Training ended with exit code {process.exitcode}.")
@@ -140,7 +149,7 @@ def main():
         one, other = history(whole), history(killed)
     same_data = found["data"] == expected["data"] and len(expected["data"]) == STEPS
     drift = max(abs(a[name] - b[name]) / abs(a[name]) for a, b in zip(one, other) for name in a)
-    print(f"{kills} kills, {found['in a write']} of them in the middle of writing a checkpoint; "
+    print(f"{found['kills']} kills, {found['in a write']} of them in the middle of writing a checkpoint; "
           f"{other[-1]['step']:.0f} of {STEPS} steps; images and masks of each step "
           f"{'the same' if same_data else 'NOT the same'}. Held-out nats an image: uninterrupted "
           f"{one[-1]['val_logits_nats_per_image']:.6f}, killed {other[-1]['val_logits_nats_per_image']:.6f}; "

@@ -107,12 +107,14 @@ def run(main):
         if not error.filename:
             raise
         leave(name, f"{error.filename}: {error.strerror}.", 2)
-    except MemoryError:
-        leave(name, "there is not enough memory for that.", 2)
     except Stopped as error:
         leave(name, error, 1)
     except KeyboardInterrupt:
         leave(name, "stopped.", 1)
+    except Exception as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
+            raise
+        leave(name, "there is not enough memory for that.", 2)
 
 
 def leave(name, message, code):

@@ -289,13 +289,26 @@ def held_out_masks(count, config):
         for i in range(-(-count // size))])[:count]
 
 
-def held_out_batches(levels, config):
+def held_out_batches(levels, config, devices=1):
     """Held-out images, each under a blob mask of its own that is the same in every run.
 
-    Args and returns: as `training_batches`; the last batch may be smaller.
+    Args:
+        levels: uint8 `(n, height, width, channels)`, n at least `devices`.
+        config: as `training_batches`.
+        devices: among how many each batch is shared out. They take the elements in turn, and none is
+            empty, which TensorFlow's convolutions would not bear.
+
+    Returns:
+        A `tf.data.Dataset` of what `examples` returns, of sizes that differ by one at most.
     """
     import tensorflow as tf
 
-    batches = tf.data.Dataset.from_tensor_slices((levels, held_out_masks(len(levels), config)))
-    return batches.batch(config.batch_size).map(
-        lambda images, masks: examples(images, masks, config.num_levels)).prefetch(2)
+    shares = devices * min(-(-len(levels) // config.batch_size), len(levels) // devices)
+    ends = tf.constant(np.arange(shares + 1) * len(levels) // shares)
+    levels, masks = tf.constant(levels), tf.constant(held_out_masks(len(levels), config))
+
+    def share(i):
+        part = slice(ends[i], ends[i + 1])
+        return examples(levels[part], masks[part], config.num_levels)
+
+    return tf.data.Dataset.range(shares).map(share).prefetch(2)

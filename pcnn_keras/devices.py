@@ -1,9 +1,11 @@
 """Training on one device or on several, through TensorFlow's distribution strategies.
 
     single        one device; Keras's `fit`
-    mirrored      every GPU of this machine, or every logical processor; Keras's `fit`
-    multiworker   several machines, described by TF_CONFIG; a loop of our own over Keras's training step,
-                  as `fit` does not work there (github.com/keras-team/keras/issues/20585)
+    mirrored      every GPU of this machine, or every logical processor
+    multiworker   several machines, described by TF_CONFIG
+
+Where there are several devices, a loop of our own goes over Keras's training step: `fit` does not work
+with several machines (github.com/keras-team/keras/issues/20585), nor with shares of two sizes.
 
 The batch of a step is that of one device, shared out evenly. A replica's loss is an average over its
 share, divided by the number of replicas, so that gradients add up to those of one device.
@@ -39,9 +41,9 @@ class Single:
         """Whether the flag is set in any process. All have to ask, and get the same answer."""
         return flag
 
-    def fit(self, model, *args, **kwargs):
-        """`model.fit`."""
-        model.fit(*args, shuffle=False, **kwargs)
+    def fit(self, model, batches, held_out, **kwargs):
+        """`model.fit`. Each of `batches` is shared out; of `held_out`, devices take the elements in turn."""
+        model.fit(batches, validation_data=held_out, shuffle=False, **kwargs)
 
 
 class Mirrored(Single):
@@ -59,9 +61,54 @@ class Mirrored(Single):
         self.replicas = strategy.num_replicas_in_sync
         self.optimizer = SharedAdam
 
-    def fit(self, model, *args, **kwargs):
-        model.jit_compile = False  # devices wait for each other inside a step, which XLA cannot
-        super().fit(model, *args, **kwargs)
+    def fit(self, model, batches, held_out, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
+        """What `model.fit` does."""
+        import tensorflow as tf
+
+        with self._strategy.scope():  # of metrics, whose variables cannot be made inside a step
+            model._symbolic_build(data_batch=batches.element_spec)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        batches = iter(self._strategy.experimental_distribute_dataset(batches.with_options(options)))
+        shares = self._strategy.distribute_datasets_from_function(
+            lambda machine: held_out.shard(machine.num_input_pipelines, machine.input_pipeline_id))
+
+        # All that devices do together is inside a graph: outside, TensorFlow leaves a thread behind if it fails.
+
+        @tf.function
+        def train_step(batches):
+            return self._strategy.run(model.train_step, args=(next(batches),))
+
+        @tf.function
+        def test_step(shares):
+            self._strategy.run(model.test_step, args=(next(shares),))
+
+        @tf.function
+        def metrics():
+            return model.get_metrics_result()
+
+        def results():
+            return {name: float(value) for name, value in metrics().items()}
+
+        callbacks = keras.callbacks.CallbackList(callbacks, add_progbar=verbose > 0, model=model, verbose=verbose,
+                                                 epochs=epochs, steps=steps_per_epoch)
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            model.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            for i in range(steps_per_epoch):
+                callbacks.on_train_batch_begin(i)
+                logs = self._strategy.experimental_local_results(train_step(batches))[0]
+                callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
+            logs = results()
+            model.reset_metrics()
+            iterator = iter(shares)
+            for _ in range(int(held_out.cardinality()) // self.replicas):
+                test_step(iterator)
+            callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in results().items()})
+            if model.stop_training:
+                break
+        callbacks.on_train_end()
 
 
 class MultiWorker(Mirrored):
@@ -101,51 +148,17 @@ class MultiWorker(Mirrored):
         raise InputError('--strategy multiworker needs TF_CONFIG, such as {"cluster": {"worker": ["host1:2222", '
                          '"host2:2222"]}, "task": {"type": "worker", "index": 0}}.')
 
-    def fit(self, model, batches, validation_data, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
-        """What `model.fit` does. Batches are those of all machines together.
+    def fit(self, *args, **kwargs):
+        """As of one machine, in each of them.
 
         Raises:
             ConnectionError: if another machine is lost.
         """
         import tensorflow as tf
 
-        def share_out(dataset):
-            options = tf.data.Options()
-            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-            return self._strategy.experimental_distribute_dataset(dataset.with_options(options))
-
-        @tf.function
-        def train_step(batch):
-            return self._strategy.run(model.train_step, args=(batch,))
-
-        @tf.function
-        def test_step(batch):
-            self._strategy.run(model.test_step, args=(batch,))
-
-        def results():
-            return {name: float(value) for name, value in model.get_metrics_result().items()}
-
-        callbacks = keras.callbacks.CallbackList(callbacks, add_progbar=verbose > 0, model=model, verbose=verbose,
-                                                 epochs=epochs, steps=steps_per_epoch)
         try:
-            batches, held_out = iter(share_out(batches)), share_out(validation_data)
-            callbacks.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
-                model.reset_metrics()
-                callbacks.on_epoch_begin(epoch)
-                for i in range(steps_per_epoch):
-                    callbacks.on_train_batch_begin(i)
-                    logs = self._strategy.experimental_local_results(train_step(next(batches)))[0]
-                    callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
-                logs = results()
-                model.reset_metrics()
-                for batch in held_out:
-                    test_step(batch)
-                callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in results().items()})
-                if model.stop_training:
-                    break
-            callbacks.on_train_end()
-        except tf.errors.OpError as error:
+            super().fit(*args, **kwargs)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             raise ConnectionError("another machine was lost") from error
 
 

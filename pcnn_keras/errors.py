@@ -10,13 +10,13 @@ class InputError(ValueError):
 
 
 class Stopped(RuntimeError):
-    """Training ended before its last step, with all that is needed to go on kept.
+    """Training ended before its last step, with all that is needed to go on kept, if there was time for it.
 
     Its message is one line: the step, the reason, and what is kept. The command line prints it, adds
     the command that goes on, and exits with code 1.
 
     Attributes:
-        flags: what to add to that command.
+        flags: what to add to that command; None if nothing is kept to go on from.
     """
 
     def __init__(self, message, flags=""):

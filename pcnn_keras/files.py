@@ -7,23 +7,29 @@ from threading import Lock
 
 from pcnn_keras.errors import InputError
 
+CHECKPOINT = "checkpoint.npz"
+"""In the folder of a run, what it needs to go on."""
+
 
 @contextmanager
 def replacing(path):
     """`with replacing(path) as aside:` write the file `aside`, which then takes the place of `path`.
 
-    A process that dies on the way, or a disk that is full, leaves `path` as it was.
+    A process that dies on the way, or a disk that is full, leaves `path` as it was. Where `path` is a
+    link, what it points to is replaced.
 
     Raises:
-        InputError: if the disk says no.
+        InputError: if the disk says no, or `path` is a device, a pipe or a folder.
     """
-    path = Path(path)
-    aside = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} cannot be written: it is no regular file.")
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f".{target.stem}.tmp{os.getpid()}{target.suffix}")
     try:
         yield aside
         with open(aside, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        os.replace(aside, target)
     except BaseException as error:
         with suppress(OSError):
             aside.unlink()
@@ -46,6 +52,12 @@ def silence():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def remove_leftovers(folder):
+    """Removes what processes that died have left aside in a folder."""
+    for aside in Path(folder).glob(".*.tmp[0-9]*"):
+        aside.unlink(missing_ok=True)
 
 
 def make_folder(path):

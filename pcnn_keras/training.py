@@ -25,13 +25,12 @@ from pcnn_keras import data
 from pcnn_keras.config import CHANGEABLE, Config
 from pcnn_keras.devices import Single
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import make_folder, replacing
+from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers, replacing
 from pcnn_keras.losses import CrossEntropy, Nats
 from pcnn_keras.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
 from pcnn_keras.sampling import inpaint
 
-CHECKPOINT = "checkpoint.npz"
 HEADS = ("logits", "conditional_logits")
 JUDGED_BY = "val_logits_nats_per_image"
 CHECKPOINT_SECONDS = 300
@@ -89,7 +88,7 @@ def train(config, images, output, resume=False, strategy=None):
     Raises:
         InputError: if the folder cannot be written, has too little space, holds a model and
             `resume` is False, or holds a run with other settings (`CHANGEABLE` ones may differ) or
-            other images; if images do not fit the settings, or a batch cannot be shared out evenly.
+            other images; if images do not fit the settings, or cannot be shared out among the devices.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
@@ -108,6 +107,8 @@ def train(config, images, output, resume=False, strategy=None):
     if config.batch_size % strategy.replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among "
                          f"{strategy.replicas} devices.")
+    if len(images.validation) < strategy.replicas:
+        raise InputError(f"{len(images.validation)} held-out images are fewer than {strategy.replicas} devices.")
     if strategy.writes and not resume:
         check_output(output)
 
@@ -123,19 +124,21 @@ def train(config, images, output, resume=False, strategy=None):
     callbacks, verbose = [recorder], 0
     if strategy.writes:
         make_folder(output)
+        if resume:
+            remove_leftovers(output)
         config.save(output / "config.json")
         verbose = 1 if os.isatty(1) else 2
         if keras.backend.backend() == "tensorflow":
             callbacks.append(keras.callbacks.TensorBoard(output / "tensorboard", write_graph=False))
-    held_out = data.held_out_batches(images.validation[:HELD_OUT_IMAGES], config).cache()
+    held_out = data.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas).cache()
     with recorder.minding_interruptions():
         while recorder.step < total_steps:
             epoch, done = divmod(recorder.step, steps_per_epoch)
             recorder.stop_after_epoch = done > 0  # the rest of an interrupted epoch is a fit of its own
             strategy.fit(
                 model, data.training_batches(images.train, config, recorder.step, total_steps - recorder.step),
-                initial_epoch=epoch, epochs=config.epochs, steps_per_epoch=steps_per_epoch - done,
-                validation_data=held_out, callbacks=callbacks, verbose=verbose,
+                held_out, initial_epoch=epoch, epochs=config.epochs, steps_per_epoch=steps_per_epoch - done,
+                callbacks=callbacks, verbose=verbose,
             )
             model.stop_training = False
     return model
@@ -205,7 +208,7 @@ class Recorder(keras.callbacks.Callback):
             self.step, self.history, self._seconds = run["step"], run["history"], run["seconds"]
             self._metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
             variables = [(variable, arrays[name]) for variable, name in _named(model)]
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, RecursionError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
         for name, value in settings.to_dict().items():
             if value != getattr(self._config, name) and name not in CHANGEABLE:
@@ -271,6 +274,8 @@ class Recorder(keras.callbacks.Callback):
             raise self._stopped("interrupted")
 
     def _stopped(self, reason, flags=""):
+        if self._kept_step is None:
+            return Stopped(f"Stopped at step {self.step}: {reason}. Nothing is kept yet.", None)
         return Stopped(f"Stopped at step {self.step}: {reason}. {self.output} holds the run up to step "
                        f"{self._kept_step}.", flags)
 

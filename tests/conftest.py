@@ -1,9 +1,11 @@
-"""Small models that look at their pixels: fresh weights hardly do."""
+"""What several tests share: small models that look at their pixels, which fresh weights hardly do, and a small run."""
 
+import csv
 import importlib
 import io
 import os
 import runpy
+import shutil
 import sys
 import tempfile
 from collections import namedtuple
@@ -17,11 +19,24 @@ import pytest
 
 import pcnn_keras as pcnn
 from pcnn_keras import cli
+from pcnn_keras.data import Images
 from pcnn_keras.results import Completions
 
 ROOT = Path(__file__).parents[1]
 
 TINY = pcnn.Config(height=4, width=5, filters=6, prior_depth=1, conditioning_depth=1, kernel_size=3, batch_size=8)
+STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
+CONFIG = TINY.replace(prior_depth=0, conditioning_depth=0, batch_size=4, epochs=2, steps_per_epoch=STEPS,
+                      learning_rate=0.02, warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
+
+
+def stripes(count, seed):
+    """Images of two levels in vertical stripes that begin black or white: one bit each."""
+    first = np.random.default_rng(seed).integers(0, 2, (count, 1, 1, 1))
+    return np.broadcast_to((first + np.arange(5)[:, None]) % 2, (count, 4, 5, 1)).astype(np.uint8)
+
+
+IMAGES = Images(stripes(22, 0), stripes(6, 1), stripes(2, 2))
 
 
 def enlarge(model, scale=1.0, seed=0):
@@ -90,6 +105,52 @@ def tiny():
 def tiny_rgb():
     """A colour model of 3 x 4 pixels and 3 levels with enlarged weights."""
     return enlarge(pcnn.build_model(TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)), 2.0)
+
+
+def history(folder):
+    """The rows of `history.csv` without what differs between runs."""
+    with open(folder / "history.csv", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    for row in rows:
+        assert row.pop("seconds") > 0
+    return rows
+
+
+KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": ("on_train_batch_end", STEPS),
+          "between epochs": ("on_epoch_end", STEPS)}
+"""After which method of the recorder, and at which step, a run is killed."""
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """An uninterrupted run that saves at every step: its folder, and what a kill would have left of it."""
+    from pcnn_keras import training
+
+    parent = tmp_path_factory.mktemp("saved_models")
+
+    def copying(method):
+        original = getattr(training.Recorder, method)
+
+        def wrapper(recorder, *args, **kwargs):
+            original(recorder, *args, **kwargs)
+            for moment, when in KILLED.items():
+                if when == (method, recorder.step):
+                    shutil.copytree(recorder.output, parent / moment)
+
+        return wrapper
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_SECONDS", -1)
+        for method in ("on_train_batch_end", "on_epoch_end"):
+            patch.setattr(training.Recorder, method, copying(method))
+        training.train(CONFIG, IMAGES, parent / "below" / "stripes")
+    return parent
+
+
+@pytest.fixture(scope="session")
+def run(runs):
+    """The folder of the uninterrupted run."""
+    return runs / "below" / "stripes"
 
 
 def assert_same_completions(found, expected):

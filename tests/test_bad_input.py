@@ -16,11 +16,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import TINY, run_here, save_model
+from conftest import CONFIG, IMAGES, TINY, run_here, save_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_training import CONFIG, IMAGES
 
 import pcnn_keras as pcnn
 from pcnn_keras import sampling, training

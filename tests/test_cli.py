@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, TINY, save_model
 from PIL import Image
 
-from pcnn_keras.cli import Progress
+from pcnn_keras.cli import Progress, run
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.figures import draw_figures
@@ -77,6 +78,9 @@ train.py --resume
 train.py --resume --dataset digits
 train.py --resume --output missing
 train.py --resume --output damaged
+train.py --resume --output untrained
+train.py --dataset digits --resume --output untrained
+train.py --dataset folder
 sample.py
 sample.py --model missing
 sample.py --model damaged
@@ -101,7 +105,6 @@ sample.py --model untrained --mask square.png
 
 
 FILE_MISTAKES = """
-train.py --dataset folder
 train.py --dataset folder --data-dir missing
 train.py --dataset folder --data-dir untrained
 train.py --dataset no_such_set
@@ -110,7 +113,6 @@ train.py --dataset digits --batch-size 5000
 train.py --dataset digits --output trained
 train.py --dataset digits --output text.png
 train.py --dataset digits --output text.png/below
-train.py --dataset digits --resume --output untrained
 sample.py --model untrained --image missing.png
 sample.py --model untrained --image text.png
 sample.py --model untrained --image square.png
@@ -224,6 +226,17 @@ def test_figures_are_all_drawn(tmp_path, tiny):
     assert shares[-1] == 1
 
 
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM\n")])
+def test_memory_that_runs_out_is_said_in_one_line(capsys, error):
+    def too_much():
+        raise error
+
+    with pytest.raises(SystemExit) as exited:
+        run(too_much)
+    assert exited.value.code == 2
+    assert capsys.readouterr().err.endswith(": there is not enough memory for that.\n")
+
+
 def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -252,6 +265,13 @@ def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose_outp
         Path("saved_models", name).mkdir(parents=True)
         assert choose_output(resume=True) == Path("saved_models", name)
     assert choose_output("mnist") == Path("saved_models", "mnist")
+
+
+def test_two_runs_that_start_together_take_two_folders(choose_output):
+    claim = sys.modules["train"].claim
+    flags = Namespace(dataset="digits", output=None, resume=False)
+    chosen = [choose_output() for _ in range(2)]
+    assert [claim(flags, folder).name for folder in chosen] == ["digits", "digits-2"]
 
 
 def test_a_given_folder_is_taken_as_it_is(choose_output):

@@ -131,11 +131,15 @@ def test_held_out_masks_are_the_same_in_every_run_and_for_every_count():
         np.testing.assert_array_equal(held_out_masks(count, CONFIG.replace(seed=9)), many[:count])
 
 
-def test_held_out_batches_hold_every_image_in_order_under_its_mask():
-    found = list(held_out_batches(LEVELS, CONFIG))
-    np.testing.assert_array_equal(np.concatenate([targets["logits"] for _, targets, _ in found]), LEVELS)
+@pytest.mark.parametrize("count, devices", [(10, 1), (3, 1), (9, 2), (9, 3), (7, 4), (5, 4), (4, 4)])
+def test_held_out_batches_hold_every_image_in_order_under_its_mask(count, devices):
+    found = list(held_out_batches(LEVELS[:count], CONFIG, devices))
+    np.testing.assert_array_equal(np.concatenate([targets["logits"] for _, targets, _ in found]), LEVELS[:count])
     np.testing.assert_array_equal(np.concatenate([1 - weights["logits"].numpy() for _, _, weights in found]),
-                                  held_out_masks(NUM_IMAGES, CONFIG))
+                                  held_out_masks(count, CONFIG))
+    sizes = [len(targets["logits"]) for _, targets, _ in found]
+    assert len(sizes) % devices == 0 and min(sizes) >= max(1, max(sizes) - 1), "each device has its share"
+    assert max(sizes) <= CONFIG.batch_size
 
 
 # Data sets

@@ -4,15 +4,17 @@ import json
 import os
 import resource
 import runpy
+import shlex
+import shutil
 import signal
-import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_training import CONFIG, IMAGES, STEPS, history, new_recorder
+from conftest import CONFIG, IMAGES, STEPS, history
+from test_training import new_recorder
 
 from pcnn_keras import training
 from pcnn_keras.errors import InputError, Stopped
@@ -28,11 +30,9 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr(training, "training_curves", lambda *_: None)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    train(CONFIG, IMAGES, folder)
-    return history(folder)
+@pytest.fixture
+def uninterrupted(run):
+    return history(run)
 
 
 def at_step(step, action, monkeypatch):
@@ -76,7 +76,7 @@ def assert_ends_as(folder, expected):
 def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, monkeypatch, uninterrupted, number, step):
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        at_step(step, lambda: os.kill(os.getpid(), number), patch)
+        at_step(step, lambda: signal.raise_signal(number), patch)
         message = stop(CONFIG, IMAGES, tmp_path)
     assert signal.getsignal(number) is before
     assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
@@ -87,8 +87,8 @@ def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, mon
 @pytest.mark.full
 def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted):
     def twice():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
         at_step(3, twice, patch)
@@ -97,9 +97,17 @@ def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monk
     assert_ends_as(tmp_path, uninterrupted)
 
 
+def test_what_stops_a_run_before_anything_is_kept_says_so(tmp_path):
+    for reason in (KeyboardInterrupt, ConnectionError("another machine was lost")):
+        with pytest.raises(Stopped, match="at step 0: .*Nothing is kept yet") as caught:
+            with new_recorder(tmp_path).minding_interruptions():
+                raise reason
+        assert caught.value.flags is None
+
+
 def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_path, monkeypatch, uninterrupted):
     with monkeypatch.context() as patch:
-        at_step(STEPS + 1, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        at_step(STEPS + 1, lambda: signal.raise_signal(signal.SIGINT), patch)
         stop(CONFIG, IMAGES, tmp_path)
     kept = {path: path.read_bytes() for path in (tmp_path / CHECKPOINT, tmp_path / "last.keras")}
     with pytest.raises(Stopped) as caught:
@@ -136,7 +144,7 @@ def files_of_at_most(size):
 
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, monkeypatch, uninterrupted):
     with monkeypatch.context() as patch:
-        at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
         stop(CONFIG, IMAGES, tmp_path)
     size = (tmp_path / CHECKPOINT).stat().st_size
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -155,44 +163,66 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path):
     train(CONFIG.replace(epochs=1), IMAGES, tmp_path)  # and the folder is as good as free
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder],
-                                      capture_output=True).returncode:
-        pytest.skip("a file system can be mounted by root only, and not in every container")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+@pytest.mark.parametrize("missing", [0, 1])
+def test_too_little_space_is_foreseen(tmp_path, monkeypatch, missing):
+    """Ten times the weights, and five megabytes, are needed."""
+    recorder = new_recorder(tmp_path)
+    free = 10 * sum(weight.numpy().nbytes for weight in recorder.model.weights) + 5_000_000 - missing
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))
+    with pytest.raises(InputError, match="too little space: the run needs about .* MB") if missing else nullcontext():
+        training._check_space(tmp_path / "run", recorder.model)
 
 
-def test_too_little_space_is_foreseen(small_disk):
-    with pytest.raises(InputError, match="too little space: the run needs about .* MB"):
-        train(CONFIG, IMAGES, small_disk / "run")
-    assert not list(small_disk.iterdir())
+def test_a_file_that_cannot_grow_is_said_by_the_one_who_writes(tmp_path):
+    with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written: File too large"):
+        with replacing(tmp_path / "file") as aside:
+            aside.write_bytes(b"0" * 5000)
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_said_by_the_one_who_writes(small_disk):
-    with pytest.raises(InputError, match="No space left"), replacing(small_disk / "file") as aside:
-        aside.write_bytes(b"0" * 5_000_000)
-    assert not list(small_disk.iterdir())
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    for text in ("new", "newer"):
+        with replacing(tmp_path / "link") as aside:
+            aside.write_text(text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "file").read_text() == text
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["file"]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(InputError, match=f"{name} cannot be written: it is no regular file"):
+            with replacing(tmp_path / name):
+                pytest.fail("it may be written")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_programs_that_write_one_file_do_not_meet(tmp_path):
+    with replacing(tmp_path / "file.txt") as aside:
+        assert str(os.getpid()) in aside.name and aside.suffix == ".txt"
+        aside.touch()
+
+
 
 
 def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
-                                     "--filters 4 --depth 0 --size 4 --output run".split())
+                                     "--filters 4 --depth 0 --size 4 --output".split() + ["a run"])
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
-        at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     out, errors = capfd.readouterr()
     assert exited.value.code == 1
-    assert errors == ("train.py: Stopped at step 2: interrupted. run holds the run up to step 2. "
-                      "To go on: python train.py --output run --resume\n")
+    assert errors == ("train.py: Stopped at step 2: interrupted. a run holds the run up to step 2. "
+                      "To go on: python train.py --output 'a run' --resume\n")
     assert "Stopping after this step" in out
-    monkeypatch.setattr(sys, "argv", errors.split("python ")[1].split())
+    monkeypatch.setattr(sys, "argv", shlex.split(errors.split("python ")[1]))
     with pytest.raises(SystemExit) as exited:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     assert not exited.value.code
-    assert [row["step"] for row in history(tmp_path / "run")] == [3]
+    assert [row["step"] for row in history(tmp_path / "a run")] == [3]

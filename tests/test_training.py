@@ -1,42 +1,19 @@
 """A run is kept, can be interrupted anywhere, and goes on as if it had not been."""
 
-import csv
 import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import CONFIG, IMAGES, KILLED, STEPS, TINY, history
 
 import pcnn_keras as pcnn
 from pcnn_keras import training
-from pcnn_keras.data import Images
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.training import CHECKPOINT, Recorder, learning_rate, train
 
-STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
-CONFIG = TINY.replace(prior_depth=0, conditioning_depth=0, batch_size=4, epochs=2, steps_per_epoch=STEPS,
-                      learning_rate=0.02, warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
-
-
-def stripes(count, seed):
-    """Images of two levels in vertical stripes that begin black or white: one bit each."""
-    first = np.random.default_rng(seed).integers(0, 2, (count, 1, 1, 1))
-    return np.broadcast_to((first + np.arange(5)[:, None]) % 2, (count, 4, 5, 1)).astype(np.uint8)
-
-
 PICTURES = ("curves.png", "completions.png")
-IMAGES = Images(stripes(22, 0), stripes(6, 1), stripes(2, 2))
-
-
-def history(folder):
-    """The rows of `history.csv` without what differs between runs."""
-    with open(folder / "history.csv", newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    for row in rows:
-        assert row.pop("seconds") > 0
-    return rows
 
 
 def new_recorder(folder):
@@ -51,40 +28,6 @@ def new_recorder(folder):
 
 def weights(folder, name):
     return keras.saving.load_model(folder / name, compile=False).get_weights()
-
-
-KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": ("on_train_batch_end", STEPS),
-          "between epochs": ("on_epoch_end", STEPS)}
-"""After which method of the recorder, and at which step, a run is killed."""
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """An uninterrupted run that saves at every step: its folder, and what a kill would have left of it."""
-    parent = tmp_path_factory.mktemp("saved_models")
-
-    def copying(method):
-        original = getattr(Recorder, method)
-
-        def wrapper(recorder, *args, **kwargs):
-            original(recorder, *args, **kwargs)
-            for moment, when in KILLED.items():
-                if when == (method, recorder.step):
-                    shutil.copytree(recorder.output, parent / moment)
-
-        return wrapper
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1)
-        for method in ("on_train_batch_end", "on_epoch_end"):
-            patch.setattr(Recorder, method, copying(method))
-        train(CONFIG, IMAGES, parent / "below" / "stripes")
-    return parent
-
-
-@pytest.fixture
-def run(folders):
-    return folders / "below" / "stripes"
 
 
 @pytest.fixture
@@ -122,8 +65,8 @@ def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
 
 
 @pytest.mark.parametrize("moment", KILLED)
-def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, folders, tmp_path, no_pictures, moment):
-    folder = shutil.copytree(folders / moment, tmp_path / "killed")
+def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path, no_pictures, moment):
+    folder = shutil.copytree(runs / moment, tmp_path / "killed")
     train(CONFIG, IMAGES, folder, resume=True)
     expected, found = history(run), history(folder)
     assert len(found) == len(expected)
@@ -134,7 +77,7 @@ def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, folders, tmp_pa
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_one_seed_makes_a_run_repeatable(folders, tmp_path, monkeypatch):
+def test_one_seed_makes_a_run_repeatable(runs, tmp_path, monkeypatch):
     class Interrupted(Recorder):
         def on_train_batch_end(self, *args, **kwargs):
             super().on_train_batch_end(*args, **kwargs)
@@ -145,7 +88,7 @@ def test_one_seed_makes_a_run_repeatable(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
     with pytest.raises(Stopped, match="step 2"):
         train(CONFIG, IMAGES, tmp_path)
-    with np.load(tmp_path / CHECKPOINT) as one, np.load(folders / "inside an epoch" / CHECKPOINT) as other:
+    with np.load(tmp_path / CHECKPOINT) as one, np.load(runs / "inside an epoch" / CHECKPOINT) as other:
         assert one.files == other.files
         for name in set(one.files) - {"run"}:
             np.testing.assert_allclose(one[name], other[name], rtol=1e-6, atol=1e-7)
@@ -211,8 +154,8 @@ def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
     for lost in ("run", "model/000", "optimizer/000"):
         np.savez(tmp_path / CHECKPOINT, **{name: value for name, value in arrays.items() if name != lost})
         assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
-    for step in ("{}", "[]"):
-        np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": step})
+    for run_of in ("{}", "[]", "[" * 100_000):
+        np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": run_of})
         assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
 
 

@@ -18,7 +18,7 @@ def main():
     from pcnn_keras.devices import MultiWorker
 
     strategy = MultiWorker()
-    from test_training import CONFIG, IMAGES
+    from conftest import CONFIG, IMAGES
 
     from pcnn_keras.training import Recorder, train
 
