@@ -84,8 +84,16 @@ def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, mon
     assert_ends_as(tmp_path, uninterrupted)
 
 
+@pytest.fixture
+def heeding():
+    """Ctrl-C interrupts, which a shell's background job ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.full
-def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted):
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted, heeding):
     def twice():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
