@@ -33,6 +33,13 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--dataset", help=dataset_help)
         self.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
 
+    def parse_args(self, *args, **kwargs):
+        flags = super().parse_args(*args, **kwargs)
+        for name, value in vars(flags).items():
+            if value == []:  # what argparse makes of --flag=--
+                self.error(f"argument --{name.replace('_', '-')}: expected a value")
+        return flags
+
     def error(self, message):
         leave(self.prog, message, 2)
 

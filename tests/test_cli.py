@@ -128,6 +128,7 @@ pcnn_keras/evaluate.py --model untrained --limit 1
 pcnn_keras/evaluate.py --model untrained --num-samples 1
 pcnn_keras/evaluate.py --model untrained --json missing/figures.json
 pcnn_keras/classifier.py --model missing
+pcnn_keras/classifier.py --model=--
 pcnn_keras/classifier.py --model untrained --dataset folder --data-dir .
 pcnn_keras/classifier.py --model untrained --epochs 0
 """.strip().splitlines()
