@@ -67,7 +67,7 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
     samples, log_likelihood = ([row[:MOST_SHOWN] for row in rows[:MOST_SHOWN]] for rows in (samples, log_likelihood))
     titles = [*["image"] * original, "visible", *titles]
     first = 1 + original
-    grid = _Grid(len(samples), first + max(map(len, samples)), images.shape[1:3], titles, under=0.32)
+    grid = _Grid(len(samples), first + max(map(len, samples)), images[0].shape[:2], titles, under=0.32)
     for i, completions in enumerate(samples):
         if original:
             grid.show(i, 0, to_bytes(images[i], num_levels))
@@ -91,7 +91,7 @@ def progression_grid(path, images, masks, progressions):
     """
     stages, *_, num_levels = progressions[0].probabilities.shape
     titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
-    grid = _Grid(len(images), len(titles), images.shape[1:3], titles)
+    grid = _Grid(len(images), len(titles), images[0].shape[:2], titles)
     for i, (image, mask, progression) in enumerate(zip(images, masks, progressions)):
         for k, picture in enumerate([occluded(image, mask, num_levels), *expected_level(progression.probabilities)]):
             grid.show(i, k, picture)
@@ -100,7 +100,7 @@ def progression_grid(path, images, masks, progressions):
 
 def mask_grid(path, masks, columns):
     """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
-    grid = _Grid(-(-len(masks) // columns), columns, masks.shape[1:3])
+    grid = _Grid(-(-len(masks) // columns), columns, masks[0].shape[:2])
     for i, mask in enumerate(masks):
         grid.show(*divmod(i, columns), occluded(np.ones_like(mask), mask, 2))
     grid.save(path)
