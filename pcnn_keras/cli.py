@@ -133,8 +133,8 @@ def leave(name, message, code):
 def import_tensorflow():
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
 
-    Keras imports scikit-learn and pyplot where they are installed, for parts that are not used here:
-    1.5 s, so for that moment they are not.
+    Keras imports scikit-learn and pyplot where they are installed, for parts that are not used here,
+    and takes long over it: for that moment they are not.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for library in ("absl", "tensorflow"):

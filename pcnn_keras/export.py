@@ -30,7 +30,7 @@ def signatures(model):
     """
     import tensorflow as tf
 
-    from pcnn_keras.pixels import scale
+    from pcnn_keras.data import examples
     from pcnn_keras.rows import CHUNK
     from pcnn_keras.sampling import row_sampler
 
@@ -48,12 +48,8 @@ def signatures(model):
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
 
-    def conditional(image, mask):
-        seen = scale(tf.cast(image * mask, tf.float32), config.num_levels)
-        return model.conditioner(tf.concat([seen, tf.cast(mask, tf.float32)], axis=-1))
-
-    def logits(image, mask):
-        return model.prior(scale(tf.cast(image, tf.float32), config.num_levels)) + conditional(image, mask)
+    def inputs(image, mask):
+        return examples(image, mask, config.num_levels)[0]
 
     def inpaint(image, mask, num_samples, temperature, seed):
         image, mask, num_samples, temperature, seed = _shaped(
@@ -64,7 +60,7 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        free = conditional(image, mask)
+        free = model.conditioner(inputs(image, mask)["conditioning"])
         total = tf.shape(image)[0] * num_samples
 
         def chunk(start, samples, nats):
@@ -89,13 +85,14 @@ def signatures(model):
 
     def log_likelihood(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits(image, mask))
+        logits = model(inputs(image, mask))["logits"]
+        nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits)
         return {"log_likelihood": tf.reduce_sum(tf.where(mask == 1, 0.0, nats), axis=(1, 2, 3))}
 
     def pixel_probabilities(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        known = tf.one_hot(image, config.num_levels)
-        return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits(image, mask)))}
+        known, logits = tf.one_hot(image, config.num_levels), model(inputs(image, mask))["logits"]
+        return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits))}
 
     scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
                tf.TensorSpec((), tf.int64, name="seed")]
