@@ -18,8 +18,8 @@ MOST_BLOBS = 1000
 MOST_SAMPLES = 100_000
 """Completions of one image in one call."""
 
-CHANGEABLE = ("learning_rate", "clip_norm")
-"""Settings that may change while a run goes on: what helps when the loss stops being a number."""
+CHANGEABLE = ("alpha", "clip_norm", "epochs", "learning_rate")
+"""Settings that may change while a run goes on: they leave the network, its images and its masks as they are."""
 
 
 @dataclasses.dataclass(frozen=True)

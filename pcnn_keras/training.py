@@ -121,6 +121,9 @@ def train(config, images, output, resume=False, strategy=None):
     recorder = Recorder(output, config, images, strategy)
     if resume:
         recorder.restore(model)
+        if recorder.step > total_steps:
+            raise InputError(f"{output} holds {recorder.step} steps already. "
+                             f"Received: {config.epochs} epochs of {steps_per_epoch} steps.")
     callbacks, verbose = [recorder], 0
     if strategy.writes:
         make_folder(output)

@@ -10,6 +10,7 @@ from conftest import CONFIG, IMAGES, KILLED, STEPS, TINY, history
 
 import pcnn_keras as pcnn
 from pcnn_keras import training
+from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.training import CHECKPOINT, Recorder, learning_rate, train
 
@@ -110,9 +111,22 @@ def mistake(*args, **kwargs):
     return str(caught.value)
 
 
+def test_a_finished_run_goes_on_for_more_epochs_with_another_alpha(run, tmp_path, no_pictures):
+    folder, longer = shutil.copytree(run, tmp_path / "longer"), CONFIG.replace(epochs=CONFIG.epochs + 1, alpha=0.0)
+    train(longer, IMAGES, folder, resume=True)
+    assert history(folder)[:-1] == history(run)
+    assert history(folder)[-1]["epoch"] == longer.epochs
+    assert history(folder)[-1]["val_loss"] == pytest.approx(history(folder)[-1]["val_logits_loss"])  # alpha 0
+    assert pcnn.load(folder).config == Config.load(folder / "config.json") == longer
+
+
+def test_a_run_cannot_end_before_it_has_got_to(run):
+    assert f"{CONFIG.epochs - 1} epochs" in mistake(CONFIG.replace(epochs=CONFIG.epochs - 1), IMAGES, run, resume=True)
+
+
 def test_resuming_with_other_settings_names_them(run):
-    message = mistake(CONFIG.replace(alpha=0.5), IMAGES, run, resume=True)
-    assert "alpha" in message and "0.5" in message and "1.0" in message
+    message = mistake(CONFIG.replace(seed=5), IMAGES, run, resume=True)
+    assert "seed" in message and "0" in message and "5" in message
 
 
 def test_resuming_with_other_images_is_a_mistake(run):
