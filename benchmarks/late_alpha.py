@@ -3,7 +3,8 @@
 `TFDS_DATA_DIR=… python benchmarks/late_alpha.py MODEL [STEPS]`
 
 Trains a model of MNIST for some steps more, once for each alpha, on the same images and masks, the rate falling
-from a quarter of the run's peak to zero; prints nats an image of held-out images, for the sum and for the conditional head alone.
+from a quarter of the run's peak to zero; prints nats an image of held-out images, for the sum and for the
+conditional head alone.
 """
 
 import sys
