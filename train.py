@@ -10,7 +10,7 @@ from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT
 
 SETTINGS = {  # flag: (field of Config, type, help)
-    "--epochs": ("epochs", int, "epochs to train for"),
+    "--epochs": ("epochs", int, "epochs to train for, those before a --resume included"),
     "--steps-per-epoch": ("steps_per_epoch", int, "steps an epoch; 0, the default: one pass over the images"),
     "--batch-size": ("batch_size", int, "images a step"),
     "--learning-rate": ("learning_rate", float, "rate of Adam, as the paper gives it"),
