@@ -11,7 +11,7 @@ import sys
 import time
 
 import keras
-from common import machine, mnist
+from common import judge_after, machine, mnist
 from keras import ops
 
 import pcnn_keras as pcnn
@@ -69,14 +69,8 @@ def main():
         a_step = (time.perf_counter() - start) / 5
         steps = round(seconds / a_step)
         model.set_weights(initial)
-        compile_model(model, steps)
-        start = time.perf_counter()
-        model.fit(data.training_batches(train, config, 0, steps), verbose=0, shuffle=False)
-        taken = time.perf_counter() - start
-        result = model.evaluate(held_out, verbose=0, return_dict=True)
-        print(f"{name:11} {model.count_params():8} parameters, {steps} steps of {a_step:.2f} s, {taken:.0f} s: "
-              f"{result['logits_nats_per_image']:.2f} nats an image, conditional head alone "
-              f"{result['conditional_logits_nats_per_image']:.1f}", flush=True)
+        print(f"{name:11} {model.count_params():8} parameters, {steps} steps of {a_step:.2f} s: "
+              f"{judge_after(model, steps, train, held_out)}", flush=True)
 
 
 if __name__ == "__main__":

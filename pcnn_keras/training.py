@@ -87,8 +87,9 @@ def train(config, images, output, resume=False, strategy=None):
 
     Raises:
         InputError: if the folder cannot be written, has too little space, holds a model and
-            `resume` is False, or holds a run with other settings (`CHANGEABLE` ones may differ) or
-            other images; if images do not fit the settings, or cannot be shared out among the devices.
+            `resume` is False, or holds a run with other settings (`CHANGEABLE` ones may differ),
+            other images or more steps than asked for; if images do not fit the settings, or cannot be
+            shared out among the devices.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
