@@ -22,6 +22,16 @@ CHANGEABLE = ("alpha", "clip_norm", "epochs", "learning_rate")
 """Settings that may change while a run goes on: they leave the network, its images and its masks as they are."""
 
 
+CHOICES = {
+    "merge": ("sum", "weighted", "blocks"),
+    "feature_stacks": ("both", "vertical", "horizontal"),
+    "conditioner": ("residual", "unet"),
+    "loss_pixels": ("all", "hidden"),
+    "schedule": ("cosine", "constant"),
+}
+"""The settings that are one of several words."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Hyperparameters of a Pixel Constrained CNN and of its training.
@@ -53,6 +63,11 @@ class Config:
     seed: int = 0
 
     # Departures from the paper.
+    merge: str = "sum"  # equation 3; "weighted": weights by location; "blocks": features in every gated block too
+    feature_stacks: str = "both"  # which stacks those features enter: "vertical", "horizontal" or "both"
+    conditioner: str = "residual"  # "unet": the same blocks on maps of ever half the size and back
+    attention_heads: int = 0  # of the self-attention at the U-Net's lowest resolution; 0: none
+    masks: tuple = ("blobs",)  # `--mask` specifications, drawn evenly for each training image
     loss_pixels: str = "all"  # as in the published code; "hidden": only what equation 2 has
     schedule: str = "cosine"  # "constant": the paper's fixed rate
     schedule_peak: float = 5.0  # the cosine's highest rate, as a multiple of `learning_rate`
@@ -127,6 +142,8 @@ def _check(config):
         value, kind = getattr(config, field.name), field.type
         if kind is float and type(value) is int:
             object.__setattr__(config, field.name, float(value))
+        elif kind is tuple and type(value) is list:  # as JSON has it
+            object.__setattr__(config, field.name, tuple(value))
         elif type(value) is not kind:
             raise InputError(f"`{field.name}` must be of type {kind.__name__}. Received: {value!r}.")
         if kind is int and field.name != "seed" and abs(value) >= 2**31:
@@ -148,14 +165,16 @@ def _check(config):
         expect(name, getattr(config, name) >= 0, "at least 0")
     expect("head_filters", config.head_filters == 0 or config.head_filters >= config.channels,
            f"0 or at least `channels` ({config.channels})")
+    for name, choices in CHOICES.items():
+        expect(name, getattr(config, name) in choices, f"one of {', '.join(choices)}")
+    expect("attention_heads", 0 <= config.attention_heads <= 64, "from 0 to 64")
+    expect("masks", config.masks and all(type(spec) is str for spec in config.masks), "a list of mask specifications")
     expect("alpha", config.alpha >= 0, "at least 0")
     expect("learning_rate", config.learning_rate > 0, "above 0")
     expect("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})")
     for name in ("max_num_blobs", "iter_max"):
         expect(name, getattr(config, name) <= MOST_BLOBS, f"at most {MOST_BLOBS}")
     expect("seed", 0 <= config.seed < 2**63, "from 0 to 2^63 - 1")
-    expect("loss_pixels", config.loss_pixels in ("hidden", "all"), "'hidden' or 'all'")
-    expect("schedule", config.schedule in ("cosine", "constant"), "'cosine' or 'constant'")
     expect("schedule_peak", config.schedule_peak > 0, "above 0")
     expect("clip_norm", config.clip_norm >= 0, "at least 0")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import SUFFIXES, convert, list_images, read_image, resize
-from pcnn_keras.masks import random_blob_masks
+from pcnn_keras.masks import mask_batch, random_blob_masks
 from pcnn_keras.pixels import quantize, scale
 
 LARGEST_SIDE = 64
@@ -266,12 +266,32 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
 
     def masked(step, chosen):
         with tf.device(mask_device):
-            masks = random_blob_masks(config.batch_size, config.height, config.width, *config.blob_settings,
-                                      seed=tf.stack([tf.constant(config.seed, tf.int64), step]))
+            masks = random_masks(config, tf.stack([tf.constant(config.seed, tf.int64), step]))
             return examples(chosen, masks, config.num_levels)
 
     steps = tf.data.Dataset.range(first_step, first_step + num_steps)
     return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
+
+
+def random_masks(config, seed):
+    """A batch of training masks: for each image one of `config.masks`, all as likely.
+
+    Args:
+        config: a `Config`; "blobs" without numbers are those of its own settings.
+        seed: `(2,)` int64 tensor.
+
+    Returns:
+        int32 tensor `(batch_size, height, width, 1)`, 1 = visible.
+    """
+    import tensorflow as tf
+
+    size = (config.batch_size, config.height, config.width)
+    specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
+    kinds = [mask_batch(spec, *size, seed=seed) for spec in specs]
+    if len(kinds) == 1:
+        return kinds[0]
+    choice = tf.random.stateless_uniform((config.batch_size,), tf.random.split(seed)[0], 0, len(kinds), tf.int32)
+    return tf.gather_nd(tf.stack(kinds, axis=1), choice[:, None], batch_dims=1)
 
 
 def held_out_masks(count, config):

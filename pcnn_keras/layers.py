@@ -77,6 +77,8 @@ def kernel_mask(kernel_size, in_channels, filters, stack, restricted=False, grou
 def bounding_box(mask):
     """The smallest box of taps, a slice of rows and one of columns, that holds all of a mask's ones."""
     rows, columns = np.nonzero(mask.any(axis=(2, 3)))
+    if not len(rows):
+        raise ValueError("The mask leaves nothing to see.")
     return slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
 
 
@@ -107,35 +109,29 @@ class MaskedConv2D(keras.layers.Conv2D):
     def __init__(self, filters, kernel_size, *, stack="plain", restricted=False, channel_groups=1,
                  gated=False, kernel_initializer="lecun_uniform", **kwargs):
         super().__init__(filters, kernel_size, strides=1, padding="same", data_format="channels_last", dilation_rate=1,
-                         groups=1, kernel_initializer=kernel_initializer, **kwargs)
+                         groups=1, **kwargs)
+        self.full_kernel_size = self.kernel_size
         self.stack = stack
         self.restricted = restricted
         self.channel_groups = channel_groups
         self.gated = gated
-        self._mask_for(1)  # an unfit argument is an error here, not in `build`
-
-    def _mask_for(self, in_channels):
-        return kernel_mask(self.kernel_size, in_channels, self.filters, self.stack, self.restricted,
-                           self.channel_groups, self.gated)
-
-    def build(self, input_shape):
-        mask = self._mask_for(input_shape[-1])
-        if not mask.any():
-            raise ValueError(f"The mask leaves `{self.name}` nothing to see.")
-        box = bounding_box(mask)
+        box = bounding_box(self.mask_for(channel_groups))  # the same for all inputs that hold every group
+        self.kernel_size = tuple(side.stop - side.start for side in box)
         # How far the cropped kernel reaches beyond the output's own position: above and below, left
         # and right. Below zero where it does not even reach that position (restricted stacks).
         self._reach = [(size // 2 - side.start, side.stop - 1 - size // 2)
-                       for size, side in zip(self.kernel_size, box)]
-        self.kernel_mask = mask[box]
-        seen = np.maximum(self.kernel_mask.sum(axis=(0, 1, 2)), 1)
-        gain = self.kernel_mask * np.sqrt(self.kernel_mask[..., 0].size / seen).astype(np.float32)
+                       for size, side in zip(self.full_kernel_size, box)]
+        self._box = box
+        self.kernel_initializer = _ScaledToSeen(kernel_initializer, lambda shape: self.mask_for(shape[2])[box])
 
-        full_size, initializer = self.kernel_size, self.kernel_initializer
-        self.kernel_size = self.kernel_mask.shape[:2]
-        self.kernel_initializer = lambda shape, dtype: initializer(shape, dtype=dtype) * gain
+    def mask_for(self, in_channels):
+        """`kernel_mask` of this layer for an input of so many channels, uncropped."""
+        return kernel_mask(self.full_kernel_size, in_channels, self.filters, self.stack, self.restricted,
+                           self.channel_groups, self.gated)
+
+    def build(self, input_shape):
+        self.kernel_mask = self.mask_for(input_shape[-1])[self._box]
         super().build(input_shape)
-        self.kernel_size, self.kernel_initializer = full_size, initializer
 
     def call(self, inputs):
         return super().call(_pad(inputs, self._reach, axis=1))
@@ -175,8 +171,22 @@ class MaskedConv2D(keras.layers.Conv2D):
         config = super().get_config()
         for fixed in ("padding", "data_format", "strides", "dilation_rate", "groups"):
             config.pop(fixed)
-        return {**config, "stack": self.stack, "restricted": self.restricted,
-                "channel_groups": self.channel_groups, "gated": self.gated}
+        return {**config, "kernel_size": self.full_kernel_size, "stack": self.stack, "restricted": self.restricted,
+                "channel_groups": self.channel_groups, "gated": self.gated,
+                "kernel_initializer": keras.initializers.serialize(self.kernel_initializer.initializer)}
+
+
+class _ScaledToSeen(keras.initializers.Initializer):
+    """Scales weights, output by output, to the number of inputs that a kernel mask lets the output see."""
+
+    def __init__(self, initializer, mask_for):
+        self.initializer = keras.initializers.get(initializer)
+        self._mask_for = mask_for
+
+    def __call__(self, shape, dtype=None):
+        mask = self._mask_for(shape)
+        seen = np.maximum(mask.sum(axis=(0, 1, 2)), 1)
+        return self.initializer(shape, dtype=dtype) * mask * np.sqrt(mask[..., 0].size / seen).astype(np.float32)
 
 
 def _pad(x, reaches, axis):
@@ -186,31 +196,42 @@ def _pad(x, reaches, axis):
     return ops.pad(x, [(0, 0)] * axis + [(before, max(after, 0)) for before, after in reaches] + rest)
 
 
+STACKS = {"neither": (), "vertical": ("vertical",), "horizontal": ("horizontal",), "both": ("vertical", "horizontal")}
+"""The stacks that features may enter."""
+
+
 @keras.saving.register_keras_serializable("pcnn_keras")
 class GatedBlock(keras.layers.Layer):
     """One layer of both stacks of a Gated PixelCNN (arXiv:1606.05328, figure 2).
 
-    With `v`, `h` the two stacks and `split` into a tanh and a sigmoid half:
+    With `v`, `h` the two stacks, `f` what is known at each pixel from elsewhere, and `split` into a
+    tanh and a sigmoid half:
 
-        a = vertical(v);  b = horizontal(h) + link(a)
+        a = vertical(v) + condition(f)_v;  b = horizontal(h) + link(a) + condition(f)_h
         v' = tanh(a1) * sigmoid(a2);  h' = h + out(tanh(b1) * sigmoid(b2))
+
+    `condition` is a 1 x 1 convolution: section 2.3 of that paper, with a map in place of a vector.
 
     Args:
         filters: width of both stacks.
         kernel_size: odd int, at least 3.
         restricted: True for the first block, whose input is the image: no residual there.
         channel_groups: 1 for grey, 3 for red, green, blue.
+        conditioned: which stacks `f` enters: "neither" (no `f` is given), "vertical", "horizontal" or "both".
 
-    Input: pair `(v, h)`, each `(batch, height, width, in_channels)`.
+    Input: `(v, h)` or `(v, h, f)`, each `(batch, height, width, in_channels)`, `f` of any width.
     Output: pair `(v', h')`, each `(batch, height, width, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, **kwargs):
+    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, conditioned="neither", **kwargs):
         super().__init__(**kwargs)
+        if conditioned not in STACKS:
+            raise ValueError(f"`conditioned` must be one of {', '.join(STACKS)}. Received: {conditioned!r}.")
         self.filters = filters
         self.kernel_size = kernel_size
         self.restricted = restricted
         self.channel_groups = channel_groups
+        self.conditioned = conditioned
         shared = {"restricted": restricted, "dtype": self.dtype_policy}
         self.vertical = MaskedConv2D(2 * filters, kernel_size, stack="vertical", name="vertical", **shared)
         self.horizontal = MaskedConv2D(
@@ -221,50 +242,71 @@ class GatedBlock(keras.layers.Layer):
         self.out = MaskedConv2D(
             filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
             kernel_initializer="lecun_uniform" if restricted else near_zero())
+        if conditioned != "neither":
+            # What is visible may go to every group of every pixel. The convolutions before it have biases.
+            self.condition = keras.layers.Conv2D(
+                2 * filters * len(STACKS[conditioned]), 1, use_bias=False, data_format="channels_last",
+                kernel_initializer=near_zero(), name="condition", dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        vertical, horizontal = input_shape
+        vertical, horizontal, *features = input_shape
         wide = (*vertical[:-1], 2 * self.filters)
         self.vertical.build(vertical)
         self.horizontal.build(horizontal)
         self.link.build(wide)
         self.out.build((*vertical[:-1], self.filters))
+        if features:
+            self.condition.build(features[0])
 
     def call(self, inputs):
-        v, h = inputs
-        v, linked = self._vertical_stack(v, self.vertical, self.link)
+        v, h, *features = inputs
+        conditions = self.split_by_stack(self.condition(features[0])) if features else {}
+        v, linked = self._vertical_stack(v, conditions, self.vertical, self.link)
         return v, self._horizontal_stack(h, linked, self.horizontal, self.out)
 
     def row_form(self):
         """The row-wise form, with the weights as they are now; shapes as in `MaskedConv2D.row_form`.
 
         Returns:
-            Two functions. The first: from the window of rows that the vertical stack sees to `v'`
-            and `link(a)` of its last row. The second: from `h` and `link(a)` of a row to its `h'`.
+            Two functions. The first: from the window of rows that the vertical stack sees, and what
+            `split_by_stack` gives of its last row, to `v'` and to all of `b` but `horizontal(h)`
+            there. The second: from `h` and that to the row's `h'`.
         """
         vertical, link, horizontal, out = (
             layer.row_form() for layer in (self.vertical, self.link, self.horizontal, self.out))
-        return (lambda window: self._vertical_stack(window, vertical, link),
+        return (lambda window, conditions: self._vertical_stack(window, conditions, vertical, link),
                 lambda h, linked: self._horizontal_stack(h, linked, horizontal, out))
 
-    def vertical_stack(self, v):
+    def vertical_stack(self, v, features=None):
         """`v'` alone."""
-        return gate(self.vertical(v))
+        conditions = {} if features is None else self.split_by_stack(self.condition(features))
+        return self._vertical_stack(v, conditions, self.vertical, lambda a: 0)[0]
 
-    def _vertical_stack(self, v, vertical, link):
+    def split_by_stack(self, condition):
+        """What `condition` gives, by the stack that it is added to."""
+        stacks = STACKS[self.conditioned]
+        return dict(zip(stacks, ops.split(condition, len(stacks), axis=-1)))
+
+    def _vertical_stack(self, v, conditions, vertical, link):
         a = vertical(v)
-        return gate(a), link(a)
+        if "vertical" in conditions:
+            a = a + conditions["vertical"]
+        linked = link(a)
+        if "horizontal" in conditions:
+            linked = linked + conditions["horizontal"]
+        return gate(a), linked
 
     def _horizontal_stack(self, h, linked, horizontal, out):
         update = out(gate(horizontal(h) + linked))
         return update if self.restricted else h + update
 
     def compute_output_shape(self, input_shape):
-        return tuple((*shape[:-1], self.filters) for shape in input_shape)
+        return tuple((*shape[:-1], self.filters) for shape in input_shape[:2])
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
-                "restricted": self.restricted, "channel_groups": self.channel_groups}
+                "restricted": self.restricted, "channel_groups": self.channel_groups,
+                "conditioned": self.conditioned}
 
 
 def gate(x):
@@ -313,3 +355,60 @@ class ResidualBlock(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class SelfAttention(keras.layers.Layer):
+    """`x + attention(normalised x)`, between all pixels of a map (Vaswani et al. 2017, arXiv:1706.03762).
+
+    Each pixel is normalised by itself, over its channels.
+
+    Args:
+        heads: number of heads, each of the width over `heads` (at least 1) channels.
+
+    Input and output shape: `(batch, height, width, filters)`.
+    """
+
+    def __init__(self, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.normalise = keras.layers.LayerNormalization(name="normalise", dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        cells, filters = (input_shape[0], input_shape[1] * input_shape[2], input_shape[3]), input_shape[3]
+        self.attention = keras.layers.MultiHeadAttention(
+            self.heads, max(1, filters // self.heads), name="attention", dtype=self.dtype_policy)
+        self.normalise.build(cells)
+        self.attention.build(cells, cells)
+
+    def call(self, inputs):
+        cells = self.normalise(ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2], inputs.shape[3])))
+        return inputs + ops.reshape(self.attention(cells, cells), (-1, *inputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class Merge(keras.layers.Layer):
+    """Logits of p(x_i | x_<i, c) from those of the prior and of the conditioning network.
+
+    The sum (equation 3), or, with two weights a pixel, the weighted sum of the paper's last sentence.
+
+    Input: `(prior, conditional)`, each `(batch, height, width, channels, num_levels)`, and for the
+        weighted sum `weights`, `(batch, height, width, 2)`.
+    Output shape: that of the first.
+    """
+
+    def call(self, inputs):
+        prior, conditional, *weights = inputs
+        if not weights:
+            return prior + conditional
+        of_prior, of_conditional = ops.split(weights[0][..., None, None, :], 2, axis=-1)
+        return prior * of_prior[..., 0] + conditional * of_conditional[..., 0]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]

@@ -166,6 +166,37 @@ def parse_mask(spec, height, width, files=True):
     return lambda seed: mask
 
 
+def mask_batch(spec, batch, height, width, seed):
+    """Masks of one specification, drawn by TensorFlow on whichever device this is placed, for training.
+
+    Args:
+        spec: as `parse_mask`.
+        batch, height, width: of the masks.
+        seed: `(2,)` int64 tensor.
+
+    Returns:
+        int32 tensor `(batch, height, width, 1)`, 1 = visible.
+
+    Raises:
+        InputError: as `parse_mask`.
+    """
+    import tensorflow as tf
+
+    make = parse_mask(spec, height, width)
+    kind, _, text = spec.partition(":")
+    if kind == "blobs":
+        numbers = _numbers(spec, text or "4,2,7", PARAMETERS[kind], int)
+        return random_blob_masks(batch, height, width, *numbers, seed=seed)
+    if kind == "random":
+        visible = round(float(text) * height * width)
+        scores = tf.random.stateless_uniform((batch, height * width), seed)
+        chosen = tf.math.top_k(scores, visible).indices
+        at = tf.stack([tf.broadcast_to(tf.range(batch)[:, None], chosen.shape), chosen], axis=-1)
+        mask = tf.scatter_nd(at, tf.ones_like(chosen), scores.shape)
+        return tf.reshape(mask, (batch, height, width, 1))
+    return tf.broadcast_to(make(0), (batch, height, width, 1))
+
+
 def _usage():
     return ", ".join(kind + (":" + names if names else "") for kind, names in PARAMETERS.items())
 

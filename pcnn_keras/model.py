@@ -1,7 +1,9 @@
 """The functional two-head model, and the folder it is kept in.
 
-    logits = prior_logits(image) + conditional_logits(conditioning)
-    p(x_i | x_<i, c) = softmax(logits_i)                                       (equation 3)
+    said = conditioner(conditioning)                                  once an image
+    logits = merge(prior(image, said), said)                          p(x_i | x_<i, c) = softmax(logits_i)
+
+See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
 
 import json
@@ -13,7 +15,8 @@ import keras
 
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.networks import conditioning_logits, prior_logits
+from pcnn_keras.layers import Merge
+from pcnn_keras.networks import condition, prior_logits
 
 REGISTERED_NAME = "pcnn_keras>PixelConstrainedCNN"
 
@@ -33,7 +36,9 @@ class PixelConstrainedCNN(keras.Model):
 
     Attributes:
         config: the `Config`.
-        prior, conditioner: the two networks as models of their own (shared weights).
+        conditioner: the conditioning network, from "conditioning" to a dict (see `networks.condition`).
+        prior: the Gated PixelCNN, from a dict of "image" and, with the merge "blocks", "features" to logits.
+        decoder: from "image" and what the conditioner gives, one dict, to "logits". Weights are shared.
     """
 
     def __init__(self, config, **kwargs):
@@ -41,21 +46,28 @@ class PixelConstrainedCNN(keras.Model):
         size = (config.height, config.width)
         image = keras.Input((*size, config.channels), name="image")
         conditioning = keras.Input((*size, config.channels + 1), name="conditioning")
-        prior = keras.Model(image, prior_logits(image, config), name="prior")
-        conditioner = keras.Model(conditioning, conditioning_logits(conditioning, config),
-                                  name="conditioner")
-        conditional = conditioner(conditioning)
-        logits = keras.layers.Add(name="logits")([prior(image), conditional])
+        conditioner = keras.Model(conditioning, condition(conditioning, config), name="conditioner")
+        handed_on = {name: keras.Input(output.shape[1:], name=name) for name, output in conditioner.output.items()}
+        of_prior = {"image": image, **{name: handed_on[name] for name in ("features",) if name in handed_on}}
+        prior = keras.Model(of_prior, prior_logits(image, config, of_prior.get("features")), name="prior")
+
+        def decode(said):
+            logits = prior({"image": image, **{name: said[name] for name in of_prior if name in said}})
+            return Merge(name="logits")([logits, *(said[name] for name in ("conditional_logits", "weights")
+                                                   if name in said)])
+
+        said = conditioner(conditioning)
         super().__init__(
             inputs={"image": image, "conditioning": conditioning},
-            outputs={"logits": logits, "conditional_logits": conditional},
+            outputs={"logits": decode(said), "conditional_logits": said["conditional_logits"]},
             **kwargs,
         )
         self.config = config
         self.prior = prior
         self.conditioner = conditioner
+        self.decoder = keras.Model({"image": image, **handed_on}, decode(handed_on), name="decoder")
         if not xla_pays():
-            for network in (self, prior, conditioner):
+            for network in (self, prior, conditioner, self.decoder):
                 network.jit_compile = False
 
     def get_config(self):

@@ -1,0 +1,93 @@
+"""Settings against each other at an equal budget, on MNIST: a row of a table for each variant.
+
+    TFDS_DATA_DIR=… python experiments/compare.py --steps 1800 --output DIR \\
+        "merge=sum" "merge=blocks conditioner=unet attention_heads=4"
+
+A variant is a list of settings (fields of `Config`), on top of `--base` and of what all share. Runs of one seed
+see the same images under the same masks. Each is kept in DIR as a model folder, and a variant that
+is there already is not trained again. Printed: seconds a step and, on the first test images under six masks, nats
+an image over hidden pixels, and for each mask the standard deviation of the log importance weights (`--drawn` images,
+`--num-samples` completions of each).
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+import pcnn_keras as pcnn
+
+
+def settings(text):
+    """`"merge=blocks masks=blobs,none"` as fields of `Config`."""
+    kinds = {field.name: field.type for field in dataclasses.fields(pcnn.Config)}
+    pairs = (pair.split("=", 1) for pair in text.split())
+    return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
+
+
+def train(config, levels, steps, folder):
+    """Trains from fresh weights and keeps the model; seconds a step, without the first ten."""
+    from keras.callbacks import LambdaCallback
+
+    from pcnn_keras import data
+    from pcnn_keras.training import compile_model
+
+    model = pcnn.build_model(config)
+    compile_model(model, steps)
+    marks = []
+    watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
+    model.fit(data.training_batches(levels, config, 0, steps), verbose=0, shuffle=False, callbacks=[watch])
+    folder.mkdir(parents=True)
+    seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
+    (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
+    config.save(folder / "config.json")
+    model.save(folder / "model.keras")
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="+")
+    parser.add_argument("--base", default="prior_depth=7 conditioning_depth=7 batch_size=16 alpha=0.1")
+    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--output", type=Path, required=True)
+    flags = parser.parse_args()
+
+    from pcnn_keras.data import load_model_images
+    from pcnn_keras.evaluate import likelihoods, mask_specs
+    from pcnn_keras.masks import parse_mask
+
+    base = pcnn.Config.preset("mnist").replace(**settings(flags.base))
+    images = load_model_images(base)
+    test = images.test[: flags.limit].astype(np.int32)
+    specs = mask_specs(base)
+    masks = {name: np.stack([parse_mask(spec, base.height, base.width)(seed) for seed in range(len(test))])
+             for name, spec in specs.items()}
+    print("| variant | seed | parameters | s a step | head, blobs | " + " | ".join(f"`{name}`" for name in specs) + " |")
+    print("| --- " * (5 + len(specs)) + "|", flush=True)
+    for seed in flags.seeds:
+        for text in flags.variants:
+            config = base.replace(**settings(text), seed=seed)
+            folder = flags.output / (text.replace(" ", "_").replace("/", "-") + f"_{flags.steps}_{seed}")
+            if not (folder / "model.keras").is_file():
+                train(config, images.train, flags.steps, folder)
+            model = pcnn.load(folder)
+            nats = {name: likelihoods(model, test, mask) for name, mask in masks.items()}
+            cells = [text, seed, model.count_params(), f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
+                     f"{-nats['blobs']['conditional_head'].mean():.1f}",
+                     *(f"{-each['sum'].mean():.2f}" for each in nats.values())]
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
