@@ -16,7 +16,7 @@ import numpy as np
 from pcnn_keras.errors import InputError
 from pcnn_keras.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.masks import mask_batch, random_blob_masks
-from pcnn_keras.pixels import quantize, scale
+from pcnn_keras.pixels import conditioning_input, quantize, scale
 
 LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
@@ -229,7 +229,7 @@ def examples(levels, masks, num_levels):
     levels = tf.cast(levels, tf.int32)
     masks = tf.cast(masks, tf.float32)
     image = scale(tf.cast(levels, tf.float32), num_levels)
-    inputs = {"image": image, "conditioning": tf.concat([image * masks, masks], axis=-1)}
+    inputs = {"image": image, "conditioning": conditioning_input(image, masks, tf.concat)}
     heads = ("logits", "conditional_logits")
     return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
 

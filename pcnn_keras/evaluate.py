@@ -2,8 +2,8 @@
 
 Under each of six masks (blobs, bottom quarter, top half and left half visible, 15 % of the pixels, nothing):
 
-- likelihood of held-out images, of the sum of the logits, of the conditional head alone (p(x_i | c)),
-  and of the prior alone (what the visible pixels after a pixel are worth);
+- likelihood of held-out images, by the model, by the conditional head alone (p(x_i | c)), and were nothing
+  visible but the pixels before (what those after a pixel are worth);
 - realism of one completion of each image: a classifier's confidence, density and coverage of its
   features among those of real images (arXiv:2002.09797);
 - diversity of many completions of one image: classes, their entropy, pairwise Hamming distance;
@@ -34,19 +34,19 @@ def mask_specs(config):
 
 
 def likelihoods(model, images, masks, batch_size=100):
-    """Log-likelihoods `(n,)`, nats, of the sum, of the conditional head alone and of the prior alone."""
+    """Log-likelihoods `(n,)`, nats, given what is visible, by the conditional head alone, and were nothing visible but the pixels before."""
     import numpy as np
 
-    from pcnn_keras.inputs import network_inputs, predict
-    from pcnn_keras.likelihood import log_softmax, score
+    from pcnn_keras.likelihood import score, teacher_forced
 
     parts = []
     for start in range(0, len(images), batch_size):
         x, m = images[start : start + batch_size], masks[start : start + batch_size]
-        heads = predict(model, network_inputs(x, m, model.config.num_levels), batch_size)
-        both, conditional = heads["logits"], heads["conditional_logits"]
-        parts.append([score(log_softmax(logits), x, m) for logits in (both, conditional, both - conditional)])
-    return dict(zip(("sum", "conditional_head", "prior_alone"), np.concatenate(parts, axis=1)))
+        heads = teacher_forced(model, x, m)
+        unconditional = teacher_forced(model, x, np.zeros_like(m))["logits"]
+        parts.append([score(logits, x, m) for logits in (
+            heads["logits"], heads["conditional_logits"], unconditional)])
+    return dict(zip(("sum", "conditional_head", "unconditional"), np.concatenate(parts, axis=1)))
 
 
 def evaluate(model, images, reference, classifier=None, num_samples=64, num_drawn=100, progress=None):
@@ -152,11 +152,11 @@ class _Judge:
         import numpy as np
 
         from pcnn_keras.inputs import predict
-        from pcnn_keras.likelihood import log_softmax
+        from keras import ops
         from pcnn_keras.pixels import scale
 
         features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
-        return np.exp(log_softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
+        return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
 
     def __call__(self, levels):
         """Realism of images, each of its own origin."""

@@ -31,6 +31,7 @@ def signatures(model):
     import tensorflow as tf
 
     from pcnn_keras.data import examples
+    from pcnn_keras.likelihood import certain_where_visible, score
     from pcnn_keras.rows import CHUNK
     from pcnn_keras.sampling import row_sampler
 
@@ -60,15 +61,16 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        free = model.conditioner(inputs(image, mask)["conditioning"])
+        context = model.conditioner(inputs(image, mask)["conditioning"])
         total = tf.shape(image)[0] * num_samples
 
         def chunk(start, samples, nats):
             number = tf.range(start, tf.minimum(start + CHUNK, total))
             of, completion = number // num_samples, number % num_samples
+            images = tf.range(of[0], of[-1] + 1)
             drawn, gained = row_sampler(model)(
-                tf.gather(image, of), tf.gather(mask, of), tf.gather(free, of), tf.fill(tf.shape(of), seed),
-                tf.cast(completion, tf.int64), temperature)
+                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, context)), of - of[0],
+                tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
             i = start // CHUNK
             return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
 
@@ -85,14 +87,12 @@ def signatures(model):
 
     def log_likelihood(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        logits = model(inputs(image, mask))["logits"]
-        nats = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=image, logits=logits)
-        return {"log_likelihood": tf.reduce_sum(tf.where(mask == 1, 0.0, nats), axis=(1, 2, 3))}
+        return {"log_likelihood": score(model(inputs(image, mask))["logits"], image, mask)}
 
     def pixel_probabilities(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        known, logits = tf.one_hot(image, config.num_levels), model(inputs(image, mask))["logits"]
-        return {"probabilities": tf.where(mask[..., None] == 1, known, tf.nn.softmax(logits))}
+        probabilities = tf.nn.softmax(model(inputs(image, mask))["logits"])
+        return {"probabilities": certain_where_visible(probabilities, image, mask)}
 
     scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
                tf.TensorSpec((), tf.int64, name="seed")]

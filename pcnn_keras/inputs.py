@@ -4,7 +4,7 @@ import numpy as np
 from keras import tree
 
 from pcnn_keras.errors import InputError
-from pcnn_keras.pixels import scale
+from pcnn_keras.pixels import conditioning_input, scale
 
 
 def check_images(config, images, masks):
@@ -51,8 +51,7 @@ def _whole_numbers(name, values, shape, highest):
 def network_inputs(images, masks, num_levels):
     """The dict that the model takes, from checked arrays: see `PixelConstrainedCNN`."""
     image = scale(images.astype(np.float32), num_levels)
-    return {"image": image,
-            "conditioning": np.concatenate([image * masks, masks], axis=-1).astype(np.float32)}
+    return {"image": image, "conditioning": conditioning_input(image, masks.astype(np.float32), np.concatenate)}
 
 
 def predict(network, inputs, batch_size):

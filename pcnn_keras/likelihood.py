@@ -6,6 +6,7 @@ Visible pixels add exactly 0. With everything hidden it is the unconditional lik
 """
 
 import numpy as np
+from keras import ops
 
 from pcnn_keras.inputs import check_images, network_inputs, predict
 
@@ -27,7 +28,7 @@ def log_likelihood(model, images, masks, batch_size=64):
         InputError: if shapes or values do not fit the model.
     """
     images, masks = check_images(model.config, images, masks)
-    return score(_log_probabilities(model, images, masks, batch_size), images, masks)
+    return ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
 
 
 def pixel_probabilities(model, images, masks, batch_size=64):
@@ -39,32 +40,34 @@ def pixel_probabilities(model, images, masks, batch_size=64):
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
     images, masks = check_images(model.config, images, masks)
-    return one_hot_where_visible(np.exp(_log_probabilities(model, images, masks, batch_size)), images, masks)
+    logits = teacher_forced(model, images, masks, batch_size)["logits"]
+    return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
 
 
-def conditional_logits(model, images, masks, batch_size=64):
-    """Logits of the conditioning network alone, from checked arrays; hidden pixels are not looked at."""
+def teacher_forced(model, images, masks, batch_size=64):
+    """The model's two heads, from checked arrays: NumPy, by name."""
+    return predict(model, network_inputs(images, masks, model.config.num_levels), batch_size)
+
+
+def context_of(model, images, masks, batch_size=64):
+    """What the conditioning network says of images, from checked arrays: see `networks.condition`. Hidden pixels are not
+    looked at."""
     inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)
     return predict(model.conditioner, inputs["conditioning"], batch_size)
 
 
-def one_hot_where_visible(probabilities, images, masks):
-    """Probabilities `(batch, height, width, channels, num_levels)` with certainty where pixels are known."""
-    known = np.eye(probabilities.shape[-1], dtype=np.float32)[images]
-    return np.where(masks[..., None] == 1, known, probabilities)
+def certain_where_visible(probabilities, images, masks):
+    """Probabilities `(…, height, width, channels, num_levels)` with certainty where pixels are known; `keras.ops`."""
+    known = ops.one_hot(images, probabilities.shape[-1], dtype=probabilities.dtype)
+    return ops.where(ops.equal(masks, 1)[..., None], known, probabilities)
 
 
-def score(log_probabilities, images, masks):
-    """Sums the log-probabilities of the levels at hidden pixels: float32 `(batch,)`, nats."""
-    scored = np.take_along_axis(log_probabilities, images[..., None], axis=-1)[..., 0]
-    return np.where(masks == 1, 0, scored).sum(axis=(1, 2, 3), dtype=np.float64).astype(np.float32)
+def score(logits, images, masks):
+    """log p of the levels at hidden pixels: nats, float32 `(batch,)`; `keras.ops`.
 
-
-def log_softmax(logits):
-    """Log-probabilities over the last axis, NumPy."""
-    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-
-
-def _log_probabilities(model, images, masks, batch_size):
-    inputs = network_inputs(images, masks, model.config.num_levels)
-    return log_softmax(predict(model, inputs, batch_size)["logits"])
+    Args:
+        logits: `(batch, height, width, channels, num_levels)`.
+        images: int `(batch, height, width, channels)`; masks: `(batch, height, width, 1)`, 1 = visible.
+    """
+    nats = ops.sparse_categorical_crossentropy(images, logits, from_logits=True)
+    return -ops.sum(ops.where(ops.equal(masks, 1), 0.0, nats), axis=(1, 2, 3))

@@ -1,7 +1,7 @@
 """The functional two-head model, and the folder it is kept in.
 
-    said = conditioner(conditioning)                                  once an image
-    logits = merge(prior(image, said), said)                          p(x_i | x_<i, c) = softmax(logits_i)
+    context = conditioner(conditioning)                               once an image
+    logits = merge(prior(image, context), context)                    p(x_i | x_<i, c) = softmax(logits_i)
 
 See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
@@ -51,15 +51,15 @@ class PixelConstrainedCNN(keras.Model):
         of_prior = {"image": image, **{name: handed_on[name] for name in ("features",) if name in handed_on}}
         prior = keras.Model(of_prior, prior_logits(image, config, of_prior.get("features")), name="prior")
 
-        def decode(said):
-            logits = prior({"image": image, **{name: said[name] for name in of_prior if name in said}})
-            return Merge(name="logits")([logits, *(said[name] for name in ("conditional_logits", "weights")
-                                                   if name in said)])
+        def decode(context):
+            logits = prior({"image": image, **{name: context[name] for name in of_prior if name in context}})
+            return Merge(name="logits")([logits, *(context[name] for name in ("conditional_logits", "weights")
+                                                   if name in context)])
 
-        said = conditioner(conditioning)
+        context = conditioner(conditioning)
         super().__init__(
             inputs={"image": image, "conditioning": conditioning},
-            outputs={"logits": decode(said), "conditional_logits": said["conditional_logits"]},
+            outputs={"logits": decode(context), "conditional_logits": context["conditional_logits"]},
             **kwargs,
         )
         self.config = config

@@ -7,22 +7,23 @@ stream belongs to one (pixel, channel, level). So nothing depends on how many co
 for, on their place in a batch, or on the version of a library's generator.
 """
 
+import tensorflow as tf
+
 GOLDEN = 0x9E3779B97F4A7C15
 
 
-def gumbel(seeds, completions, shape):
+def gumbel(seeds, completions, shape, after=0):
     """Gumbel noise.
 
     Args:
         seeds: int64 tensor `(n,)`, the seed of each row, at least 0.
         completions: int64 tensor `(n,)`, the completion number of each row.
         shape: `(height, width, channels, num_levels)`.
+        after: how many positions of the stream come before these.
 
     Returns:
         float32 tensor `(n, *shape)`.
     """
-    import tensorflow as tf
-
     def unsigned(x):
         return tf.cast(x, tf.uint64)
 
@@ -31,7 +32,7 @@ def gumbel(seeds, completions, shape):
     size = 1
     for side in shape:
         size *= side
-    bits = _mix(streams[:, None] + golden * unsigned(tf.range(1, size + 1, dtype=tf.int64)))
+    bits = _mix(streams[:, None] + golden * unsigned(tf.range(after + 1, after + size + 1, dtype=tf.int64)))
     # 23 bits and a half: never 0 nor 1, and exact in float32.
     high = tf.cast(tf.bitwise.right_shift(bits, tf.constant(41, tf.uint64)), tf.float32)
     uniform = (high + 0.5) * 2.0**-23
@@ -39,8 +40,6 @@ def gumbel(seeds, completions, shape):
 
 
 def _mix(x):
-    import tensorflow as tf
-
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint64)))
         x = x * tf.constant(factor, tf.uint64)

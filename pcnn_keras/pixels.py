@@ -29,3 +29,17 @@ def to_bytes(levels, num_levels):
     levels = np.asarray(levels, np.int32)
     lowest, above = -(-levels * 256 // num_levels), -(-(levels + 1) * 256 // num_levels)
     return np.clip(np.round(levels * (255 / (num_levels - 1))), lowest, above - 1).astype(np.uint8)
+
+
+def conditioning_input(image, mask, concatenate):
+    """What the conditioning network sees: the image with hidden pixels at 0, and the mask.
+
+    Args:
+        image: float32 `(batch, height, width, channels)` in [0, 1], array or tensor.
+        mask: float32 `(batch, height, width, 1)`, 1 = visible, of the same library.
+        concatenate: that library's, called as `concatenate([a, b], axis)`.
+
+    Returns:
+        float32 `(batch, height, width, channels + 1)`.
+    """
+    return concatenate([image * mask, mask], -1)

@@ -11,12 +11,13 @@ conditioning stays that of the visible pixels: what is drawn is seen by the prio
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.inputs import as_array, check_images, predict
-from pcnn_keras.likelihood import conditional_logits, log_softmax, one_hot_where_visible
+from pcnn_keras.likelihood import certain_where_visible, context_of
 from pcnn_keras.pixels import scale
-from pcnn_keras.sampling import check_seeds, draw, inpaint
+from pcnn_keras.sampling import Request, check_seeds, draw, inpaint
 
 
 class Progression(NamedTuple):
@@ -83,7 +84,7 @@ def progression_stages(model, image, mask, sample=None, num_stages=6, num_contin
         drawn = np.unique([0, *order[:, -1, 0]])  # at the end of each row
     else:
         drawn = np.round(np.linspace(0, order.max(), num_stages)).astype(int)
-    conditional = conditional_logits(model, images, masks)
+    context = context_of(model, images, masks)
     others = np.random.default_rng(seed).integers(0, 2**63, len(drawn))  # not the noise that the completion had
     for i, count in enumerate(drawn):
         def report(share, i=i):
@@ -91,8 +92,10 @@ def progression_stages(model, image, mask, sample=None, num_stages=6, num_contin
                 progress((i + share) / len(drawn))
 
         known = np.where(order <= count, 1, masks[0]).astype(np.int32)
-        continued = draw(model, sample[None], known[None], conditional, num_continuations, 1.0, others[i : i + 1],
-                         progress=report).samples[0]
-        continued = scale(continued.astype(np.float32), model.config.num_levels)
-        probabilities = np.exp(log_softmax(predict(model.prior, continued, 64) + conditional)).mean(axis=0)
-        yield Progression(sample, known, one_hot_where_visible(probabilities, sample, known))
+        request = Request(num_continuations, 1.0, others[i : i + 1], progress=report)
+        continued = draw(model, sample[None], known[None], context, request).samples[0]
+        image = scale(continued.astype(np.float32), model.config.num_levels)
+        same = {name: np.broadcast_to(x, (num_continuations, *x.shape[1:])) for name, x in context.items()}
+        probabilities = ops.softmax(predict(model.decoder, {"image": image, **same}, 64))
+        probabilities = certain_where_visible(ops.mean(probabilities, axis=0), sample, known)
+        yield Progression(sample, known, ops.convert_to_numpy(probabilities))

@@ -29,7 +29,6 @@ from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers, replacin
 from pcnn_keras.losses import CrossEntropy, Nats
 from pcnn_keras.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
-from pcnn_keras.sampling import inpaint
 
 HEADS = ("logits", "conditional_logits")
 JUDGED_BY = "val_logits_nats_per_image"
@@ -333,6 +332,8 @@ class Recorder(keras.callbacks.Callback):
 
     def _draw_completions(self):
         """`completions.png`: fixed held-out images under fixed masks and noise."""
+        from pcnn_keras.sampling import inpaint  # TensorFlow's, which training itself does not need
+
         config = self._config
         masks = data.held_out_masks(len(self._shown), config)
         result = inpaint(self._kept, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()

@@ -9,7 +9,7 @@ from pcnn_keras.classifier import build_classifier, train_classifier
 from pcnn_keras.data import load_labels, load_model_images
 from pcnn_keras.evaluate import evaluate, likelihoods, mask_specs, table
 from pcnn_keras.inputs import network_inputs
-from pcnn_keras.likelihood import log_softmax, score
+from pcnn_keras.likelihood import score
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def test_likelihoods_of_the_parts(tiny):
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2, (7, 4, 5, 1)), rng.integers(0, 2, (7, 4, 5, 1))
     inputs = network_inputs(images, masks, 2)
-    heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny.conditioner(inputs["conditioning"]),
-             "prior_alone": tiny.prior(inputs["image"])}
+    heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny(inputs)["conditional_logits"],
+             "unconditional": tiny(network_inputs(images, 0 * masks, 2))["logits"]}
     found = likelihoods(tiny, images, masks, batch_size=3)
     assert set(found) == set(heads)
     for name, logits in heads.items():
-        np.testing.assert_allclose(found[name], score(log_softmax(logits.numpy()), images, masks), rtol=1e-4)
+        np.testing.assert_allclose(found[name], score(logits, images, masks), rtol=1e-4)
 
 
 @pytest.mark.parametrize("with_classifier", [True, False])
@@ -62,7 +62,7 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
     assert set(result["real"]) == (realism if with_classifier else set())
     for spec, figures in result["masks"].items():
         expected = {"hidden_share", "hamming_distance", "rank_of_truth", "rank_histogram"}
-        expected |= {f"{head}_{unit}" for head in ("sum", "conditional_head", "prior_alone")
+        expected |= {f"{head}_{unit}" for head in ("sum", "conditional_head", "unconditional")
                      for unit in ("nats_per_image", "nats_per_hidden_pixel", "bits_per_dimension")}
         if with_classifier:
             expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation"}

@@ -9,14 +9,17 @@ import pytest
 from conftest import TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
+from pcnn_keras.pixels import conditioning_input
 from pcnn_keras.training import compile_model
 
+MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
+          {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
 SIZES = [{"height": 4, "width": 5}, {"height": 1, "width": 1}, {"height": 1, "width": 6}, {"height": 6, "width": 1},
          {"height": 5, "width": 4, "kernel_size": 5, "prior_depth": 0}, {"height": 7, "width": 3, "head_filters": 40}]
 
 
-def sensitivity(model, rng):
-    """|d logits[i, j, c] / d image[i', j', c']|, summed over levels and a few random images."""
+def sensitivity(model, rng, mask):
+    """|d logits[i, j, c] / d image[i', j', c']|, summed over levels and a few random images under a mask."""
     import tensorflow as tf
 
     config = model.config
@@ -24,21 +27,22 @@ def sensitivity(model, rng):
     total = 0
     for _ in range(3):
         image = tf.constant(rng.random((1, *size)), tf.float32)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             tape.watch(image)
-            logits = model.prior(image)[0]
-            picked = tf.reshape(logits, (-1, config.num_levels))
-        total = total + np.abs(tape.jacobian(picked, image)).sum(axis=(1, 2))
+            inputs = {"image": image, "conditioning": conditioning_input(image, tf.constant(mask[None]), tf.concat)}
+            picked = tf.reshape(model(inputs)["logits"], (-1, config.num_levels))
+        total = total + np.abs(tape.jacobian(picked, image, experimental_use_pfor=False)).sum(axis=(1, 2))
     return total.reshape(*size, *size)
 
 
+@pytest.mark.parametrize("merge", MERGES[:3])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
-def test_logits_see_exactly_what_comes_before(channels, size):
-    """On weights as they are drawn: zero at itself and later, above zero at all it should see."""
-    model = pcnn.build_model(TINY.replace(channels=channels, filters=8, **size))
-    seen = sensitivity(model, np.random.default_rng(0))
+def test_logits_see_exactly_what_comes_before(merge, channels, size):
+    """On weights as they are drawn, nothing visible: zero at itself and later, above zero at all it should see."""
+    model = pcnn.build_model(TINY.replace(channels=channels, filters=8, **size, **merge))
     config = model.config
+    seen = sensitivity(model, np.random.default_rng(0), np.zeros((config.height, config.width, 1), np.float32))
     reach = (config.kernel_size // 2) * (config.prior_depth + 1)
     size = (config.height, config.width, channels)
     for at in np.ndindex(*size):
@@ -50,20 +54,40 @@ def test_logits_see_exactly_what_comes_before(channels, size):
                 assert value > 0, (at, other)
 
 
-def test_conditional_logits_see_every_visible_pixel_and_the_mask():
+@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whatever_the_mask_no_logit_sees_a_hidden_pixel_from_itself_on(merge, channels):
+    """And every visible pixel may be seen from anywhere."""
+    model = enlarge(pcnn.build_model(TINY.replace(channels=channels, conditioning_depth=4, **{
+        name: value for name, value in merge.items() if name != "conditioning_depth"})), 2.0)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        mask = rng.integers(0, 2, (4, 5, 1)).astype(np.float32)
+        seen = sensitivity(model, rng, mask)
+        for at in np.ndindex(4, 5, channels):
+            for other in np.ndindex(4, 5, channels):
+                if mask[other[:2]]:
+                    assert seen[at + other] > 0, (at, other)
+                elif other >= at:
+                    assert seen[at + other] == 0, (at, other)
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_conditional_logits_see_every_visible_pixel_and_the_mask(merge):
     import tensorflow as tf
 
-    model = pcnn.build_model(TINY.replace(conditioning_depth=4))
+    model = enlarge(pcnn.build_model(TINY.replace(**{"conditioning_depth": 4, **merge})), 1.0)
     x = tf.constant(np.random.default_rng(0).random((1, 4, 5, 2)), tf.float32)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        picked = tf.reshape(model.conditioner(x), (20, 2))[:, 1]
-    assert (np.abs(tape.jacobian(picked, x)[:, 0]) > 0).all()
+        picked = tf.reshape(model.conditioner(x)["conditional_logits"], (20, 2))[:, 1]
+    assert (np.abs(tape.jacobian(picked, x, experimental_use_pfor=False)[:, 0]) > 0).all()
 
 
+@pytest.mark.parametrize("merge", MERGES)
 @pytest.mark.parametrize("channels, num_levels", [(1, 2), (1, 3), (3, 2)])
-def test_probabilities_of_all_completions_sum_to_one(channels, num_levels):
-    config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels)
+def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
+    config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
     model = enlarge(pcnn.build_model(config), 3.0)
     hidden = np.array([[1, 1], [0, 1]] if channels == 1 else [[0, 1], [0, 1]], bool)
     grid = np.meshgrid(*[range(num_levels)] * (hidden.sum() * channels))
@@ -76,14 +100,31 @@ def test_probabilities_of_all_completions_sum_to_one(channels, num_levels):
     assert nats.std() > 0.1
 
 
-def test_logits_are_the_sum_of_the_two_networks(tiny):
+def test_logits_are_merged_as_equation_3_or_with_the_weights_that_are_predicted():
     rng = np.random.default_rng(0)
-    x = {"image": rng.random((3, 4, 5, 1)).astype("float32"),
-         "conditioning": rng.random((3, 4, 5, 2)).astype("float32")}
-    y = tiny(x)
-    np.testing.assert_allclose(y["logits"], tiny.prior(x["image"]) + y["conditional_logits"], atol=1e-6)
-    np.testing.assert_allclose(y["conditional_logits"], tiny.conditioner(x["conditioning"]), atol=1e-6)
-    assert y["logits"].shape == (3, 4, 5, 1, 2)
+    x = {"image": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 1)), "float32"),
+         "conditioning": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 2)), "float32")}
+    for merge in ("sum", "weighted", "blocks"):
+        model = enlarge(pcnn.build_model(TINY.replace(merge=merge)), 2.0)
+        y, context = model(x), model.conditioner(x["conditioning"])
+        features = {"features": context["features"]} if merge == "blocks" else {}
+        prior, conditional = model.prior({"image": x["image"], **features}), context["conditional_logits"]
+        w, u = np.moveaxis(context["weights"], -1, 0)[..., None, None] if merge == "weighted" else (1, 1)
+        assert merge != "weighted" or (np.ptp(w) > 0.1 and np.ptp(u) > 0.1)
+        np.testing.assert_allclose(y["logits"], w * prior + u * conditional, atol=1e-5)
+        np.testing.assert_allclose(y["conditional_logits"], conditional, atol=1e-6)
+        np.testing.assert_allclose(model.decoder({"image": x["image"], **context}), y["logits"], atol=1e-6)
+        assert y["logits"].shape == (3, 4, 5, 1, 2)
+        if features:
+            assert np.abs(prior - model.prior({"image": x["image"], "features": 0 * context["features"]})).max() > 0.1
+
+
+@pytest.mark.parametrize("sides, coarsest", [((28, 28), (7, 7)), ((9, 17), (3, 5)), ((8, 3), (8, 3)), ((64, 1), (8, 1))])
+def test_a_unet_halves_sides_until_none_is_above_eight(sides, coarsest):
+    config = TINY.replace(height=sides[0], width=sides[1], conditioner="unet", attention_heads=1, conditioning_depth=1)
+    conditioner = pcnn.build_model(config).conditioner
+    assert conditioner.get_layer("conditioning_attention").output.shape[1:3] == coarsest
+    assert [layer.output.shape[1:3] for layer in conditioner.layers if "block" in layer.name] == [coarsest]
 
 
 @pytest.mark.parametrize("preset, prior, conditioner", [
@@ -96,7 +137,8 @@ def test_parameter_counts(preset, prior, conditioner):
 
 @pytest.mark.parametrize("changes", [
     {}, {"channels": 3, "num_levels": 256, "filters": 5}, {"height": 1, "width": 1}, {"head_filters": 7, "channels": 3},
-    {"prior_depth": 0, "conditioning_depth": 0}])
+    {"prior_depth": 0, "conditioning_depth": 0}, *MERGES[1:],
+    {"merge": "blocks", "feature_stacks": "vertical", "masks": ("blobs", "none")}])
 def test_any_config_builds_and_survives_saving(changes, tmp_path):
     config = TINY.replace(**changes)
     model = save_model(pcnn.build_model(config), tmp_path)
@@ -193,13 +235,14 @@ assert last < first, (first, last)
 """
 
 
-def test_loads_and_trains_on_jax_without_tensorflow(tiny, tmp_path):
+@pytest.mark.parametrize("merge", MERGES)
+def test_loads_and_trains_on_jax_without_tensorflow(merge, tmp_path):
     pytest.importorskip("jax")
-    save_model(tiny, tmp_path)
+    model = save_model(enlarge(pcnn.build_model(TINY.replace(**merge)), 2.0), tmp_path)
     run = subprocess.run([sys.executable, "-c", JAX_RUN, str(tmp_path)], capture_output=True, text=True,
                          env={**os.environ, "KERAS_BACKEND": "jax"})
     assert run.returncode == 0, run.stderr
-    expected = pcnn.log_likelihood(tiny, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]
+    expected = pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]
     assert float(run.stdout) == pytest.approx(expected, abs=1e-4)
 
 

@@ -152,8 +152,9 @@ def test_enlarged_weights_look_at_pixels(changes):
 
 
 def swap_cached_rows(patch):
-    whole = rows._rows_above
-    patch.setattr(rows, "_rows_above", lambda *args: [tf.roll(x, x.shape[-1] // 2, -1) for x in whole(*args)])
+    whole = rows.RowPrior.rows_above
+    patch.setattr(rows.RowPrior, "rows_above",
+                  lambda *args: [tf.roll(x, x.shape[-1] // 2, -1) for x in whole(*args)])
 
 
 def unmask_kernels(patch):

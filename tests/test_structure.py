@@ -12,7 +12,7 @@ import pcnn_keras
 FOLDER = Path(pcnn_keras.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 ORDER = ("errors", "files", "config", "cli", "pixels", "images", "masks", "noise", "layers", "inputs", "data",
-         "networks", "losses", "model", "likelihood", "rows", "plots", "results", "sampling", "progression", "devices",
+         "networks", "losses", "model", "likelihood", "rows", "plots", "results", "importance", "sampling", "progression", "devices",
          "training", "figures", "warm_up", "export", "metrics", "classifier", "evaluate", "demo_parts", "demo")
 """A module imports only such as stand before it."""
 
