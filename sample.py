@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, Progress, import_tensorflow, model_config, number, run
+from pcnn_keras.commands.cli import Parser, Progress, import_tensorflow, model_config, number, run
 from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import make_folder
@@ -45,7 +45,7 @@ def parse():
 
 def read_files(flags, config):
     """Levels `(n, height, width, channels)` of the files or examples that were asked for, or None: a data set was."""
-    from pcnn_keras.images import list_images, read_levels
+    from pcnn_keras.data.images import list_images, read_levels
 
     paths, examples = flags.image, flags.model / "examples"
     if not (paths or flags.dataset or flags.data_dir or flags.index) and examples.is_dir():
@@ -55,7 +55,7 @@ def read_files(flags, config):
 
 def read_data_set(flags, config):
     """Levels of the data set's images that were asked for."""
-    from pcnn_keras.data import load_model_images
+    from pcnn_keras.data.sources import load_model_images
 
     test = load_model_images(config, flags.dataset, flags.data_dir).test
     index = flags.index or range(min(4, len(test)))
@@ -67,7 +67,7 @@ def read_data_set(flags, config):
 def main():
     flags = parse()
     config = model_config(flags.model)
-    from pcnn_keras.masks import parse_mask
+    from pcnn_keras.data.masks import parse_mask
 
     specs = flags.mask or [f"bottom:{config.height // 4}"]
     make_masks = [parse_mask(spec, config.height, config.width) for spec in specs]
@@ -77,11 +77,11 @@ def main():
     import_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     import numpy as np
 
-    from pcnn_keras import results
-    from pcnn_keras.model import load
+    from pcnn_keras.inference import results
+    from pcnn_keras.inference.progression import probability_progression
+    from pcnn_keras.inference.sampling import inpaint
+    from pcnn_keras.network.model import load
     from pcnn_keras.plots import MOST_SHOWN, progression_grid
-    from pcnn_keras.progression import probability_progression
-    from pcnn_keras.sampling import inpaint
 
     if levels is None:
         levels = read_data_set(flags, config)

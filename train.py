@@ -4,7 +4,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from pcnn_keras.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.commands.cli import Parser, import_tensorflow, number, run
 from pcnn_keras.config import PRESETS, Config
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT
@@ -96,14 +96,14 @@ def main():
     config.replace(**given)  # a value out of range is said before anything is loaded
 
     import_tensorflow()
-    from pcnn_keras.devices import STRATEGIES
+    from pcnn_keras.training.devices import STRATEGIES
 
     strategy = STRATEGIES[flags.strategy]()  # TensorFlow wants several machines before anything else
-    from pcnn_keras.data import Images, load_images
-    from pcnn_keras.export import export
-    from pcnn_keras.model import load
-    from pcnn_keras.pixels import quantize
-    from pcnn_keras.training import check_output, train
+    from pcnn_keras.data.pixels import quantize
+    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.export.signatures import export
+    from pcnn_keras.network.model import load
+    from pcnn_keras.training.train import check_output, train
 
     if strategy.writes and not flags.resume:
         check_output(output)

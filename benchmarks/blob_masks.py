@@ -12,7 +12,7 @@ from common import in_turn, machine
 
 import pcnn_keras as pcnn
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
 
 
 def main():

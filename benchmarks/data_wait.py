@@ -17,14 +17,14 @@ STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
 
 
 def main():
-    from pcnn_keras import data
-    from pcnn_keras.training import compile_model
+    from pcnn_keras.data import pipeline
+    from pcnn_keras.training.train import compile_model
 
     config = pcnn.Config.preset("mnist")
     levels = np.random.default_rng(0).integers(0, 2, (5000, 28, 28, 1), dtype=np.uint8)
     model = pcnn.build_model(config)
     compile_model(model, 1000)
-    batches = iter(data.training_batches(levels, config, 0, 2 * STEPS + 2))
+    batches = iter(pipeline.training_batches(levels, config, 0, 2 * STEPS + 2))
     kept = next(batches)
     model.train_on_batch(*kept)
     seconds = np.zeros((2, STEPS, 2))  # with the pipeline and without: waiting, working

@@ -13,8 +13,8 @@ import numpy as np
 from common import in_turn, machine
 
 import pcnn_keras as pcnn
-from pcnn_keras.demo_parts import canvas
-from pcnn_keras.inputs import network_inputs
+from pcnn_keras.demo.parts import canvas
+from pcnn_keras.inference.inputs import network_inputs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import serve  # noqa: E402

@@ -13,16 +13,16 @@ import tensorflow as tf
 from common import machine
 
 import pcnn_keras as pcnn
-from pcnn_keras import devices
+from pcnn_keras.training import devices
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def main():
-    from pcnn_keras import training
-    from pcnn_keras.data import Images, load_images
-    from pcnn_keras.pixels import quantize
+    from pcnn_keras.data.pixels import quantize
+    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.training import train as training
 
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     config = pcnn.Config.preset("digits").replace(

@@ -31,12 +31,12 @@ STEPS = CONFIG.epochs * CONFIG.steps_per_epoch
 
 def work(folder, events):
     """The process that is killed: trains, resumes if there is something to resume, and sends what it does."""
-    from pcnn_keras import training
-    from pcnn_keras.data import Images, load_images
-    from pcnn_keras.pixels import quantize
+    from pcnn_keras.data.pixels import quantize
+    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.training import train as training
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    write, make_batches = np.savez, training.data.training_batches
+    write, make_batches = np.savez, training.pipeline.training_batches
 
     def slow_write(file, **arrays):
         """Writes the checkpoint in two halves, with time between them to be killed in."""
@@ -64,7 +64,7 @@ def work(folder, events):
         def _draw_completions(self):
             """A picture changes nothing, and takes longest."""
 
-    np.savez, training.data.training_batches = slow_write, told_batches
+    np.savez, training.pipeline.training_batches = slow_write, told_batches
     training.Recorder, training.CHECKPOINT_SECONDS = Telling, -1
     images = Images(*(quantize(part, CONFIG.num_levels) for part in load_images("digits")))
     training.train(CONFIG, images, folder, resume=(folder / training.CHECKPOINT).exists())

@@ -43,8 +43,8 @@ class Gauge:
 
 
 def main():
-    from pcnn_keras import training
-    from pcnn_keras.data import Images
+    from pcnn_keras.data.sources import Images
+    from pcnn_keras.training import train as training
 
     steps, calls = (int(text) for text in (sys.argv[1:] + ["2000", "200"][len(sys.argv) - 1 :])[:2])
     print(machine(), flush=True)

@@ -23,7 +23,7 @@ VARIANTS = {  # kernel sides of the convolutions, in order; "norm": layer normal
 
 def variant(name):
     """A replacement of `ResidualBlock` with other convolutions inside."""
-    from pcnn_keras.layers import near_zero
+    from pcnn_keras.network.layers import near_zero
 
     class Block(keras.layers.Layer):
         def __init__(self, filters, kernel_size, **kwargs):
@@ -49,8 +49,9 @@ def variant(name):
 
 
 def main():
-    from pcnn_keras import data, networks
-    from pcnn_keras.training import compile_model
+    from pcnn_keras.data import pipeline
+    from pcnn_keras.network import networks
+    from pcnn_keras.training.train import compile_model
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 120
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=6)
@@ -61,7 +62,7 @@ def main():
         model = pcnn.build_model(config)
         compile_model(model, 1000)
         initial = model.get_weights()
-        trial = list(data.training_batches(train, config, 0, 6))
+        trial = list(pipeline.training_batches(train, config, 0, 6))
         model.train_on_batch(*trial[0])
         start = time.perf_counter()
         for batch in trial[1:]:

@@ -13,10 +13,10 @@ from common import in_turn, machine
 from sampling import top_hidden
 
 import pcnn_keras as pcnn
-from pcnn_keras import noise
-from pcnn_keras.likelihood import conditional_logits
-from pcnn_keras.networks import prior_layers
-from pcnn_keras.pixels import scale
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.inference import noise
+from pcnn_keras.inference.likelihood import conditional_logits
+from pcnn_keras.network.networks import prior_layers
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 COMPLETIONS = 32

@@ -12,7 +12,7 @@ import numpy as np
 from common import in_turn, machine
 
 import pcnn_keras as pcnn
-from pcnn_keras.inputs import network_inputs
+from pcnn_keras.inference.inputs import network_inputs
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 

@@ -13,7 +13,7 @@ import numpy as np
 from common import in_turn, machine
 
 import pcnn_keras as pcnn
-from pcnn_keras.export import export
+from pcnn_keras.export.signatures import export
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 

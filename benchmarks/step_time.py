@@ -33,13 +33,14 @@ def matmul_rate(size=2048):
 def main():
     import tensorflow as tf
 
-    from pcnn_keras import data, layers
-    from pcnn_keras.training import compile_model
+    from pcnn_keras.data import pipeline
+    from pcnn_keras.network import layers
+    from pcnn_keras.training.train import compile_model
 
     config = pcnn.Config.preset("mnist")
     levels = tf.cast(tf.random.stateless_uniform((config.batch_size, 28, 28, 1), (0, 0)) < 0.2, tf.int32)
     masks = pcnn.random_blob_masks(config.batch_size, 28, 28)
-    batch = data.examples(levels, masks, config.num_levels)
+    batch = pipeline.examples(levels, masks, config.num_levels)
 
     def prepare():
         model = pcnn.build_model(config)

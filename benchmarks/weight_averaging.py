@@ -15,8 +15,8 @@ import pcnn_keras as pcnn
 
 
 def main():
-    from pcnn_keras import data
-    from pcnn_keras.training import compile_model, learning_rate
+    from pcnn_keras.data import pipeline
+    from pcnn_keras.training.train import compile_model, learning_rate
 
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 150
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=3)
@@ -27,7 +27,7 @@ def main():
         compile_model(model, steps)
         model.optimizer = keras.optimizers.Adam(learning_rate(config, steps), global_clipnorm=config.clip_norm,
                                                 use_ema=True, ema_momentum=momentum)
-        model.fit(data.training_batches(train, config, 0, steps), verbose=0, shuffle=False, epochs=1,
+        model.fit(pipeline.training_batches(train, config, 0, steps), verbose=0, shuffle=False, epochs=1,
                   steps_per_epoch=steps, callbacks=[Judge(held_out, momentum)])
 
 

@@ -37,14 +37,14 @@ def train(config, levels, steps, folder):
     """Trains from fresh weights and keeps the model; seconds a step, without the first ten."""
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras import data
-    from pcnn_keras.training import compile_model
+    from pcnn_keras.data import pipeline
+    from pcnn_keras.training.train import compile_model
 
     model = pcnn.build_model(config)
     compile_model(model, steps)
     marks = []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
-    model.fit(data.training_batches(levels, config, 0, steps), verbose=0, shuffle=False, callbacks=[watch])
+    model.fit(pipeline.training_batches(levels, config, 0, steps), verbose=0, shuffle=False, callbacks=[watch])
     folder.mkdir(parents=True)
     seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
@@ -63,9 +63,9 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
 
-    from pcnn_keras.data import load_model_images
-    from pcnn_keras.evaluate import likelihoods, mask_specs
-    from pcnn_keras.masks import parse_mask
+    from pcnn_keras.data.masks import parse_mask
+    from pcnn_keras.data.sources import load_model_images
+    from pcnn_keras.evaluation.evaluate import likelihoods, mask_specs
 
     base = pcnn.Config.preset("mnist").replace(**settings(flags.base))
     images = load_model_images(base)
@@ -73,7 +73,8 @@ def main():
     specs = mask_specs(base)
     masks = {name: np.stack([parse_mask(spec, base.height, base.width)(seed) for seed in range(len(test))])
              for name, spec in specs.items()}
-    print("| variant | seed | parameters | s a step | head, blobs | " + " | ".join(f"`{name}`" for name in specs) + " |")
+    print("| variant | seed | parameters | s a step | head, blobs | "
+          + " | ".join(f"`{name}`" for name in specs) + " |")
     print("| --- " * (5 + len(specs)) + "|", flush=True)
     for seed in flags.seeds:
         for text in flags.variants:
@@ -83,7 +84,8 @@ def main():
                 train(config, images.train, flags.steps, folder)
             model = pcnn.load(folder)
             nats = {name: likelihoods(model, test, mask) for name, mask in masks.items()}
-            cells = [text, seed, model.count_params(), f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
+            cells = [text, seed, model.count_params(),
+                     f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
                      f"{-nats['blobs']['conditional_head'].mean():.1f}",
                      *(f"{-each['sum'].mean():.2f}" for each in nats.values())]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)

@@ -10,16 +10,16 @@ from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 
 _HOME = {
-    "build_model": "model",
-    "load": "model",
-    "inpaint": "sampling",
-    "probability_progression": "progression",
-    "log_likelihood": "likelihood",
-    "pixel_probabilities": "likelihood",
-    "random_blob_masks": "masks",
-    "parse_mask": "masks",
-    "load_images": "data",
-    "train": "training",
+    "build_model": "network.model",
+    "load": "network.model",
+    "inpaint": "inference.sampling",
+    "probability_progression": "inference.progression",
+    "log_likelihood": "inference.likelihood",
+    "pixel_probabilities": "inference.likelihood",
+    "random_blob_masks": "data.masks",
+    "parse_mask": "data.masks",
+    "load_images": "data.sources",
+    "train": "training.train",
 }
 
 __all__ = ["Config", "InputError", *_HOME]

@@ -5,8 +5,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot: a notebook's own figures stay as they are
 from matplotlib.patches import Rectangle
 
+from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.files import replacing
-from pcnn_keras.pixels import to_bytes
 
 HIDDEN = (70, 105, 160)
 """The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""

@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from pcnn_keras import results
-from pcnn_keras.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.commands.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.data.images import read_image, resize
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import make_folder
-from pcnn_keras.images import read_image, resize
-from pcnn_keras.masks import parse_mask
-from pcnn_keras.pixels import quantize
+from pcnn_keras.inference import results
 
 TIMEOUT = 300
 """Seconds to wait for an answer."""

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
-from pcnn_keras import cli
-from pcnn_keras.data import Images
-from pcnn_keras.results import Completions
+from pcnn_keras.commands import cli
+from pcnn_keras.data.sources import Images
+from pcnn_keras.inference.results import Completions
 
 ROOT = Path(__file__).parents[1]
 
@@ -124,7 +124,7 @@ KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": (
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
     """An uninterrupted run that saves at every step: its folder, and what a kill would have left of it."""
-    from pcnn_keras import training
+    from pcnn_keras.training import train as training
 
     parent = tmp_path_factory.mktemp("saved_models")
 

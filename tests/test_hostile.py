@@ -16,9 +16,9 @@ from test_bad_input import files, png, rewrite
 from test_training import new_recorder
 
 import pcnn_keras as pcnn
+from pcnn_keras.data.images import read_image
 from pcnn_keras.errors import InputError
-from pcnn_keras.images import read_image
-from pcnn_keras.training import CHECKPOINT
+from pcnn_keras.training.train import CHECKPOINT
 
 
 @pytest.fixture

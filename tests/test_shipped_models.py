@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, run_here
 
 import pcnn_keras as pcnn
-from pcnn_keras.images import list_images, read_levels
+from pcnn_keras.data.images import list_images, read_levels
 
 TRACKED = subprocess.run(["git", "ls-files", "saved_models"], cwd=ROOT, capture_output=True, text=True).stdout.split()
 FOLDERS = sorted({ROOT / "saved_models" / path.split("/")[1] for path in TRACKED if path.endswith("model.keras")})

@@ -17,10 +17,10 @@ tf.config.set_logical_device_configuration(
 from conftest import CONFIG, IMAGES, TINY, enlarge  # noqa: E402
 
 import pcnn_keras as pcnn  # noqa: E402
-from pcnn_keras import sampling  # noqa: E402
-from pcnn_keras.devices import Mirrored, Single  # noqa: E402
 from pcnn_keras.errors import InputError, Stopped  # noqa: E402
-from pcnn_keras.training import Recorder, train  # noqa: E402
+from pcnn_keras.inference import sampling  # noqa: E402
+from pcnn_keras.training.devices import Mirrored, Single  # noqa: E402
+from pcnn_keras.training.train import Recorder, train  # noqa: E402
 
 
 class Interrupted(Recorder):
@@ -35,12 +35,12 @@ def main():
     Recorder._draw_completions = lambda *_: None  # takes longest
     strategy = Mirrored()
     assert strategy.replicas == 2
-    pcnn.training.Recorder = Interrupted
+    pcnn.training.train.Recorder = Interrupted
     try:
         train(CONFIG, IMAGES, folder / "mirrored", strategy=strategy)
     except Stopped as stopped:
         print(stopped)
-    pcnn.training.Recorder = Recorder
+    pcnn.training.train.Recorder = Recorder
     train(CONFIG, IMAGES, folder / "mirrored", resume=True, strategy=strategy)
     try:
         train(CONFIG.replace(batch_size=5), IMAGES, folder / "odd", strategy=strategy)

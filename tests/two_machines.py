@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pcnn_keras.cli import import_tensorflow, run
+from pcnn_keras.commands.cli import import_tensorflow, run
 
 
 def main():
     import_tensorflow()
-    from pcnn_keras.devices import MultiWorker
+    from pcnn_keras.training.devices import MultiWorker
 
     strategy = MultiWorker()
     from conftest import CONFIG, IMAGES
 
-    from pcnn_keras.training import Recorder, train
+    from pcnn_keras.training.train import Recorder, train
 
     folder = Path(sys.argv[1])
     index = 0 if strategy.writes else 1

@@ -1,0 +1,134 @@
+"""Image files to bytes and back: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
+
+from contextlib import nullcontext
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pcnn_keras.data.pixels import quantize
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import silence
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+def list_images(folder):
+    """The image files of a folder (not of folders below it), by name.
+
+    Raises:
+        InputError: if there is no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder.")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
+    return paths
+
+
+def read_image(path, channels=None):
+    """Reads one file; the first frame if there are several, over white if it is transparent.
+
+    Args:
+        path: any format that Pillow reads by itself, up to 8 bits a channel, or 16-bit grey; turned
+            as a camera says it was held.
+        channels: 1 or 3, or None for what the file holds.
+
+    Raises:
+        InputError: if the file is missing, damaged, or too large to be a picture.
+    """
+    Image.init()
+    try:
+        with Image.open(path, formats=[name for name in Image.OPEN if name != "EPS"]) as image:  # that runs Ghostscript
+            if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
+                raise Image.DecompressionBombError
+            if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
+                raise ValueError("its pixels have 32 bits")
+            with silence() if image.format == "TIFF" else nullcontext():  # libtiff talks
+                image.load()
+            image = _plain(ImageOps.exif_transpose(image), channels)
+            return np.asarray(image).reshape(image.height, image.width, -1)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not an image that can be read.") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} has too many pixels.") from error
+    except Exception as error:  # whatever the decoders raise: struct.error, IndexError, MemoryError …
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} cannot be read: {reason}.") from error
+
+
+def read_levels(paths, config):
+    """Image files as a model takes them: cropped to its shape, resized, grey or colour as it is.
+
+    Returns:
+        uint8 levels `(n, height, width, channels)`.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
+    return quantize(np.stack(images), config.num_levels)
+
+
+def png(*pictures, milliseconds=200):
+    """A PNG file's bytes from uint8 `(height, width, 1 or 3)`; several pictures play in turn, the last one longer."""
+    first, *others = map(_picture, pictures)
+    file = BytesIO()
+    if others:
+        durations = [milliseconds] * len(others) + [6 * milliseconds]
+        first.save(file, "PNG", save_all=True, append_images=others, duration=durations)
+    else:
+        first.save(file, "PNG")
+    return file.getvalue()
+
+
+def _plain(image, channels):
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
+        values = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    grey = image.mode in ("1", "L", "LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if channels is None:
+        channels = 1 if grey else 3
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def convert(image, channels):
+    """Grey to colour or back: uint8 `(h, w, c)` to `(h, w, channels)`."""
+    if image.shape[-1] == channels:
+        return image
+    mode = "L" if channels == 1 else "RGB"
+    return np.asarray(_picture(image).convert(mode)).reshape(*image.shape[:2], channels)
+
+
+def resize(image, height, width, crop=None):
+    """Centre crop, then a filtered resize.
+
+    Args:
+        image: uint8 `(h, w, channels)`.
+        height, width: of the result.
+        crop: side of the centre square to keep, or None: the largest part of the result's shape.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+    """
+    h, w = image.shape[:2]
+    if crop:
+        keep_h = keep_w = min(crop, h, w)
+    else:
+        keep_h, keep_w = min(h, max(1, w * height // width)), min(w, max(1, h * width // height))
+    top, left = (h - keep_h) // 2, (w - keep_w) // 2
+    image = image[top : top + keep_h, left : left + keep_w]
+    if image.shape[:2] == (height, width):
+        return image
+    resized = _picture(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(height, width, -1)
+
+
+def _picture(image):
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

@@ -1,0 +1,135 @@
+"""Levels to training batches: images -> masks -> inputs, targets, weights.
+
+A batch is a function of the seed and the step, so that a run can go on where it was stopped: step
+s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own blob masks.
+"""
+
+import numpy as np
+
+from pcnn_keras.data.masks import mask_batch, random_blob_masks
+from pcnn_keras.data.pixels import conditioning_input, scale
+
+HELD_OUT_SEED = 0
+"""Of the blob masks under which held-out images are judged: the same in every run."""
+
+
+def examples(levels, masks, num_levels):
+    """One batch as Keras trains on it.
+
+    Args:
+        levels: int tensor or array `(batch, height, width, channels)`.
+        masks: int tensor or array `(batch, height, width, 1)`, 1 = visible.
+        num_levels: of the levels.
+
+    Returns:
+        `(inputs, targets, weights)`: dicts for the model's inputs (float32 in [0, 1]) and, by head,
+        the levels to predict (int32) and what counts: 1 at hidden pixels, 0 at visible ones.
+    """
+    import tensorflow as tf
+
+    levels = tf.cast(levels, tf.int32)
+    masks = tf.cast(masks, tf.float32)
+    image = scale(tf.cast(levels, tf.float32), num_levels)
+    inputs = {"image": image, "conditioning": conditioning_input(image, masks, tf.concat)}
+    heads = ("logits", "conditional_logits")
+    return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
+
+
+def training_batches(levels, config, first_step, num_steps, mask_device=None):
+    """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
+
+    Masks are drawn inside the pipeline, ahead of the model.
+
+    Args:
+        levels: uint8 `(n, height, width, channels)`, all training images.
+        config: a `Config`; `batch_size`, `seed`, `num_levels` and the blobs' numbers count.
+        mask_device: where masks are drawn, such as "/GPU:0"; by default there if there is one, and
+            otherwise on the processor.
+
+    Returns:
+        A `tf.data.Dataset` of what `examples` returns.
+    """
+    import tensorflow as tf
+
+    if mask_device is None:
+        mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
+    with tf.device("/CPU:0"):
+        images = tf.constant(levels)
+
+    def batch(step):
+        at = step * config.batch_size + tf.range(config.batch_size, dtype=tf.int64)
+        image_pass, place = at // len(levels), at % len(levels)
+        # tf.random.experimental.index_shuffle, whose wrapper pads a batch of seeds wrongly (2.21).
+        halves = tf.constant([config.seed >> 32, config.seed % 2**32, 0], tf.int64)  # 32 bits of each count
+        seeds = tf.pad(image_pass[:, None], [(0, 0), (2, 0)]) + halves
+        chosen = tf.raw_ops.RandomIndexShuffle(index=place, seed=seeds, max_index=len(levels) - 1, rounds=8)
+        return step, tf.gather(images, chosen)
+
+    def masked(step, chosen):
+        with tf.device(mask_device):
+            masks = random_masks(config, tf.stack([tf.constant(config.seed, tf.int64), step]))
+            return examples(chosen, masks, config.num_levels)
+
+    steps = tf.data.Dataset.range(first_step, first_step + num_steps)
+    return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
+
+
+def random_masks(config, seed):
+    """A batch of training masks: for each image one of `config.masks`, all as likely.
+
+    Args:
+        config: a `Config`; "blobs" without numbers are those of its own settings.
+        seed: `(2,)` int64 tensor.
+
+    Returns:
+        int32 tensor `(batch_size, height, width, 1)`, 1 = visible.
+    """
+    import tensorflow as tf
+
+    size = (config.batch_size, config.height, config.width)
+    specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
+    kinds = [mask_batch(spec, *size, seed=seed) for spec in specs]
+    if len(kinds) == 1:
+        return kinds[0]
+    choice = tf.random.stateless_uniform((config.batch_size,), tf.random.split(seed)[0], 0, len(kinds), tf.int32)
+    return tf.gather_nd(tf.stack(kinds, axis=1), choice[:, None], batch_dims=1)
+
+
+def held_out_masks(count, config):
+    """Blob masks for the first `count` held-out images, the same in every run.
+
+    Returns:
+        int32 array `(count, height, width, 1)`, 1 = visible.
+    """
+    import tensorflow as tf
+
+    size = 256  # mask i does not depend on `count`
+    return np.concatenate([
+        random_blob_masks(size, config.height, config.width, *config.blob_settings,
+                          seed=tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        for i in range(-(-count // size))])[:count]
+
+
+def held_out_batches(levels, config, devices=1):
+    """Held-out images, each under a blob mask of its own that is the same in every run.
+
+    Args:
+        levels: uint8 `(n, height, width, channels)`, n at least `devices`.
+        config: as `training_batches`.
+        devices: among how many each batch is shared out. They take the elements in turn, and none is
+            empty, which TensorFlow's convolutions would not bear.
+
+    Returns:
+        A `tf.data.Dataset` of what `examples` returns, of sizes that differ by one at most.
+    """
+    import tensorflow as tf
+
+    shares = devices * min(-(-len(levels) // config.batch_size), len(levels) // devices)
+    ends = tf.constant(np.arange(shares + 1) * len(levels) // shares)
+    levels, masks = tf.constant(levels), tf.constant(held_out_masks(len(levels), config))
+
+    def share(i):
+        part = slice(ends[i], ends[i + 1])
+        return examples(levels[part], masks[part], config.num_levels)
+
+    return tf.data.Dataset.range(shares).map(share).prefetch(2)

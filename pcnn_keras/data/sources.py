@@ -1,0 +1,204 @@
+"""Data sets to bytes, split in three, and the levels of them that a model reads."""
+
+import os
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+
+from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
+from pcnn_keras.data.pixels import quantize
+from pcnn_keras.errors import InputError
+
+LARGEST_SIDE = 64
+"""Larger images need `size`: they are drawn one pixel after the other."""
+
+
+class Images(NamedTuple):
+    """Three arrays: bytes or levels, uint8 `(n, height, width, channels)`, or classes, ints `(n,)`."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def load_images(dataset, data_dir=None, size=None, grayscale=False):
+    """Reads a data set into memory, as bytes 0 … 255.
+
+    Splits never change. Test is the official test split; where there is none, every tenth image.
+    Validation is the last tenth of what is left for training, 5,000 images at most.
+
+    Args:
+        dataset: "digits" (scikit-learn's own, no network), "folder" (with `data_dir`), "celeba"
+            (TFDS `celeb_a`, or a folder of aligned JPEGs), or the name of a TFDS image set.
+        data_dir: the folder of images, or where TFDS keeps its sets.
+        size: side in pixels to bring images to, or None: 32 for celeba, otherwise as they are.
+            Centre crop to a square (celeba: of half the image's width), then a filtered resize.
+        grayscale: True to turn colour into grey.
+
+    Returns:
+        `Images`.
+
+    Raises:
+        InputError: if the set is unknown, too small, of mixed or large sizes without `size`, or
+            neither prepared nor within reach.
+    """
+    if dataset == "celeba":
+        size = size or 32
+
+    def prepare(image):
+        if grayscale:
+            image = convert(image, 1)
+        if dataset == "celeba":
+            image = resize(image, size, size, crop=(image.shape[1] + 1) // 2)
+        elif size:
+            image = resize(image, size, size)
+        elif max(image.shape[:2]) > LARGEST_SIDE:
+            raise InputError(f"The images of {dataset!r} are {image.shape[1]} x {image.shape[0]} pixels: "
+                             f"above {LARGEST_SIDE} a side, --size is needed.")
+        return image
+
+    if dataset == "digits":
+        train, test = _digits(prepare), None
+    elif dataset == "folder" or (dataset == "celeba" and _holds_images(data_dir)):
+        train, test = _folder(data_dir, prepare), None
+    else:
+        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
+    return _split(dataset, train, test)
+
+
+def load_labels(dataset, data_dir=None):
+    """The classes of the images that `load_images` gives, in the same order.
+
+    Args and errors: as `load_images`.
+
+    Returns:
+        `Images` of ints `(n,)`, or None if the set has no classes.
+    """
+    if dataset == "digits":
+        return _split(dataset, _sklearn_digits().target, None)
+    if dataset in ("folder", "celeba"):
+        return None
+    train, test = _tfds(dataset, data_dir, "label", np.asarray)
+    return None if train is None else _split(dataset, train, test)
+
+
+def _split(dataset, train, test):
+    if test is None:
+        is_test = np.arange(len(train)) % 10 == 9
+        train, test = train[~is_test], train[is_test]
+    held_out = min(len(train) // 10, 5000)
+    if not held_out or not len(test):
+        raise InputError(f"{dataset!r} has too few images to be split in three: at least 11 are needed.")
+    return Images(train[:-held_out], train[-held_out:], test)
+
+
+def load_model_images(config, dataset=None, data_dir=None):
+    """Levels of a data set, as a model's config has them.
+
+    Args:
+        config: the model's `Config`; images are made grey for a grey model, and brought to its side.
+        dataset: as `load_images`, or None: the model's own.
+        data_dir: as `load_images`.
+
+    Returns:
+        `Images` of levels.
+
+    Raises:
+        InputError: as `load_images`, and if the images do not fit the model.
+    """
+    dataset = dataset or config.dataset
+    shape = (config.height, config.width, config.channels)
+    side = config.height if config.height == config.width else None
+    images = load_images(dataset, data_dir, side, grayscale=config.channels == 1)
+    if images.test.shape[1:] != shape:
+        raise InputError(f"The images of {dataset!r} are of shape {images.test.shape[1:]}, the model's of {shape}.")
+    return Images(*(quantize(part, config.num_levels) for part in images))
+
+
+def _sklearn_digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits()
+
+
+def _digits(prepare):
+    images = (_sklearn_digits().images * (255 / 16)).round().astype(np.uint8)[..., None]
+    return np.stack([prepare(image) for image in images])
+
+
+def _holds_images(folder):
+    return folder is not None and os.path.isdir(folder) and any(
+        name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
+
+
+def _folder(folder, prepare):
+    if folder is None:
+        raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
+    paths = list_images(folder)
+    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+        images = list(pool.map(lambda path: prepare(read_image(path)), paths))
+    channels = max(image.shape[-1] for image in images)
+    return _stack([convert(image, channels) for image in images], folder)
+
+
+def _stack(images, name):
+    sizes = {image.shape for image in images}
+    if len(sizes) > 1:
+        raise InputError(f"The images of {name!r} differ in size: --size is needed.")
+    return np.stack(images)
+
+
+def _tfds(name, data_dir, feature, prepare):
+    """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import naming
+
+    try:
+        if naming.parse_builder_name_kwargs(name)[0].namespace:
+            raise ValueError("of another hub, which would be asked over the network")
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, ImportError):
+        raise InputError(f"Unknown data set {name!r}: not one of digits, folder, celeba, "
+                         "nor an image set of tensorflow_datasets.") from None
+    unfit = InputError(f"{name!r} is not a set of images with a 'train' split.")
+    if "image" not in (builder.info.features or ()):
+        raise unfit
+    if not builder.is_prepared():
+        _download(builder, data_dir)
+    if "train" not in builder.info.splits:
+        raise unfit
+    if feature not in builder.info.features:
+        return None, None
+    wanted = tfds.decode.PartialDecoding({feature: True})
+
+    def read(split):
+        decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
+        values = (example[feature] for example in decoded)
+        some = list(islice(values, 100))
+        values = chain(some, values)
+        if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
+            values = (np.uint8(255) * image for image in values)
+        return _stack([prepare(value) for value in values], name)
+
+    return read("train"), read("test") if "test" in builder.info.splits else None
+
+
+def _download(builder, data_dir):
+    where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    advice = (f"The data set {builder.name!r} is not prepared in {where} and {{}}: give the folder of a "
+              "prepared one with --data-dir or TFDS_DATA_DIR, or use --dataset digits.")
+    try:  # TFDS itself would retry for minutes
+        urllib.request.urlopen("https://storage.googleapis.com", timeout=5).close()
+    except urllib.error.HTTPError:
+        pass  # it answered
+    except OSError:
+        raise InputError(advice.format("cannot be downloaded (no network)")) from None
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # quotas, checksums, disks: whatever the set's own script raises
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        raise InputError(advice.format(f"could not be downloaded ({reason})")) from error

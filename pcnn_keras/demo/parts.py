@@ -1,0 +1,237 @@
+"""What the page of `demo` is made of, as plain functions: models, masks, completions, HTML, files. No Gradio."""
+
+import base64
+import functools
+import re
+import shlex
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pcnn_keras.commands.cli import model_config
+from pcnn_keras.data.images import list_images, png, read_levels
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.pixels import to_bytes
+from pcnn_keras.errors import InputError
+from pcnn_keras.inference import results
+from pcnn_keras.inference.results import Completions
+
+MOST = 64
+"""Most completions at a time."""
+
+FIRST = 16
+"""As many are shown before the others are drawn."""
+
+CONTINUATIONS = 64
+"""Over how many the probabilities of a stage are averaged."""
+
+
+class Opened(NamedTuple):
+    """A model, and pictures to begin with: levels `(n, height, width, channels)`."""
+
+    folder: Path
+    model: Any
+    examples: np.ndarray
+
+
+class Result(NamedTuple):
+    """What was asked for, one image and mask as in `inpaint`, and its `Completions`, most likely first."""
+
+    opened: Opened
+    image: np.ndarray
+    mask: np.ndarray
+    temperature: float
+    seed: int
+    completions: Any
+
+
+def find_models(folder=None, home=Path("saved_models")):
+    """Folders of trained models: the one given (or mnist) first, then the others in `home`.
+
+    Raises:
+        InputError: if there is none, or the one given is not one.
+    """
+    found = sorted(path.parent for path in home.glob("*/model.keras") if (path.parent / "config.json").is_file())
+    if not (folder or found):
+        raise InputError(f"{home} holds no trained model: train one with train.py, or name one with --model.")
+    first = folder or (home / "mnist" if home / "mnist" in found else found[0])
+    model_config(first)
+    return [first, *(path for path in found if path.resolve() != first.resolve())]
+
+
+@functools.lru_cache(maxsize=4)
+def open_model(folder):
+    """Loads a model and has it draw once, so that the next time is quick."""
+    from pcnn_keras.inference.sampling import inpaint
+    from pcnn_keras.network.model import load
+
+    model = load(folder)
+    size = (model.config.height, model.config.width)
+    drawn = inpaint(model, np.zeros((*size, model.config.channels), int), np.zeros((*size, 1), int), 8).samples
+    if (folder / "examples").is_dir():
+        drawn = read_levels(list_images(folder / "examples")[:16], model.config)
+    return Opened(folder, model, drawn)
+
+
+def canvas(image, mask, num_levels):
+    """What `demo.js` shows and hands back, from levels `(height, width, channels)` and mask `(height, width, 1)`."""
+    height, width, channels = image.shape
+    return {"height": height, "width": width, "channels": channels, "highest": num_levels - 1,
+            "levels": image.ravel().tolist(), "mask": mask.ravel().tolist()}
+
+
+def painted(value, config):
+    """Image and mask from what the canvas handed back; `InputError` if it does not fit the model."""
+    from pcnn_keras.inference.inputs import check_images
+
+    shape = (1, config.height, config.width)
+    try:
+        image = np.reshape(value["levels"], (*shape, config.channels))
+        mask = np.reshape(value["mask"], (*shape, 1))
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"The picture is not of {config.width} x {config.height} pixels.") from error
+    images, masks = check_images(config, image, mask)
+    return images[0], masks[0]
+
+
+def presets(config):
+    """Masks to choose from, of a size that fits the image."""
+    height, width = config.height, config.width
+    return [f"bottom:{height // 4}", f"top:{height // 2}", f"left:{width // 2}", f"right:{width // 2}",
+            f"center:{min(height, width) // 2}", f"edge:{min(height, width) // 7}", "random:0.15",
+            config.blobs, "none", "all"]
+
+
+def make_mask(spec, config, seed):
+    """A mask from a specification as `--mask` takes it, except that no file is read.
+
+    Raises:
+        InputError: if it is not one, or its blobs would take too long.
+    """
+    if spec.startswith("blobs") and any(len(digits) > 2 for digits in re.findall(r"\d+", spec)):
+        raise InputError(f"Mask {spec[:40]!r}: at most 99 blobs of 99 iterations.")
+    return parse_mask(spec, config.height, config.width, files=False)(seed)
+
+
+def read_upload(path, config):
+    """Levels `(height, width, channels)` of an uploaded file; the error does not name its place."""
+    try:
+        return read_levels([path], config)[0]
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), "The file")) from error
+
+
+def complete(opened, image, mask, count, temperature, seed):
+    """Draws completions: yields a `Result` with the first few, then one with all."""
+    from pcnn_keras.inference.sampling import inpaint
+
+    if mask.all():
+        raise InputError("Nothing is hidden: rub out a part of the picture, or choose a mask.")
+    if not 1 <= count <= MOST:
+        raise InputError(f"The number of completions must be from 1 to {MOST}. Received: {count}.")
+    drawn = []
+    for start, end in ((0, min(FIRST, count)), (FIRST, count)):
+        if start < end:
+            drawn.append(inpaint(opened.model, image, mask, end - start, temperature, seed, first=start))
+            completions = Completions(*map(np.concatenate, zip(*drawn))).ranked()
+            yield Result(opened, image, mask, float(temperature), int(seed), completions)
+
+
+def picture(pixels, alt, **options):
+    """An HTML image with its bytes inside."""
+    pictures = pixels if isinstance(pixels, list) else [pixels]
+    data = base64.b64encode(png(*pictures, **options)).decode()
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+
+
+def figure(name, image, text, below=""):
+    """A picture with its caption, and a link to download it."""
+    source = re.search('src="([^"]*)"', image)[1]
+    return (f'<figure>{image}<figcaption><b>{name}</b> {text} '
+            f'<a download="{name.lower()}.png" href="{source}">PNG</a>{below}</figcaption></figure>')
+
+
+def buttons(each):
+    """A grid of HTML buttons."""
+    return f'<div class="buttons">{"".join(each)}</div>'
+
+
+def example_buttons(opened):
+    """The pictures to begin with, as HTML."""
+    shown = to_bytes(opened.examples, opened.model.config.num_levels)
+    return buttons(f'<button data-index="{i}">{picture(pixels, f"example {i + 1}")}</button>'
+                   for i, pixels in enumerate(shown))
+
+
+def completion_buttons(result, kept, chosen):
+    """The likeliest `kept` completions with their bars, as HTML; number `chosen` looks pressed."""
+    from pcnn_keras.plots import bar_lengths
+
+    nats = result.completions.log_likelihood
+    shown = to_bytes(result.completions.samples[:kept], result.opened.model.config.num_levels)
+    return buttons(
+        f'<button data-index="{i}" aria-pressed="{str(i == chosen).lower()}">'
+        f'{picture(pixels, f"completion {i + 1}, log-likelihood {value:.1f} nats")}'
+        f'<span class="bar"><span style="width:{length:.0%}"></span></span><small>{value:.1f}</small></button>'
+        for i, (pixels, value, length) in enumerate(zip(shown, nats, bar_lengths(nats))))
+
+
+def figures(result, kept, chosen):
+    """The mean of the `kept` likeliest completions, and the probabilities of number `chosen`, as HTML."""
+    from pcnn_keras.inference.likelihood import pixel_probabilities
+    from pcnn_keras.plots import probability_colours, probability_map
+
+    levels = result.opened.model.config.num_levels
+    sample = result.completions.samples[chosen]
+    mean = to_bytes(result.completions.samples[:kept], levels).mean(axis=0).round().astype(np.uint8)
+    probabilities = pixel_probabilities(result.opened.model, sample[None], result.mask[None])[0]
+    heat = probability_map(probabilities, sample, result.mask, levels)
+    scale = picture(probability_colours(np.linspace(0, 1, 64))[None], "colours from 0 to 1")
+    return ('<div class="figures">'
+            + figure("Mean", picture(mean, "mean of the completions"), f"of the {kept} shown")
+            + figure("Probability", picture(heat, "probability of each pixel"),
+                     f"of each drawn pixel of completion {chosen + 1}", f'<span class="scale">0 {scale} 1</span>')
+            + '</div>')
+
+
+def progression(result, chosen):
+    """Yields HTML: how the probabilities of a completion sharpen row by row, then all of it as a moving picture."""
+    from pcnn_keras.inference.progression import progression_stages
+    from pcnn_keras.plots import expected_level
+
+    frames = []
+    rows = int((result.mask == 0).any(axis=(1, 2)).sum())
+    for stage in progression_stages(result.opened.model, result.image, result.mask, result.completions.samples[chosen],
+                                    None, CONTINUATIONS, result.seed):
+        frames.append(expected_level(stage.probabilities))
+        yield figure("Progression", picture(frames[-1], "expected level of each pixel"),
+                     f"of completion {chosen + 1}: {len(frames) - 1} of {rows} rows drawn")
+    yield figure("Progression", picture(frames, "expected level of each pixel, row by row"),
+                 f"of completion {chosen + 1}, row by row")
+
+
+def command(result, kept):
+    """The command line that draws these completions again, beside the downloaded image.png and mask.png."""
+    count = len(result.completions.draw)
+    words = ["python", "sample.py", "--model", result.opened.folder, "--image", "image.png", "--mask", "mask.png",
+             "--num-samples", count, "--temperature", result.temperature, "--seed", result.seed]
+    return shlex.join(map(str, words + (["--keep-best", kept] if kept < count else [])))
+
+
+def save(result, kept, folder):
+    """Writes what the command line needs and what it makes; returns the paths, an archive of them all first."""
+    levels = result.opened.model.config.num_levels
+    inputs = {"image.png": png(to_bytes(result.image, levels)), "mask.png": png(to_bytes(result.mask, 2)),
+              "command.txt": f"{command(result, kept)}\n".encode()}
+    for name, content in inputs.items():
+        (folder / name).write_bytes(content)
+    shown = np.arange(len(result.completions.draw)) < kept
+    written = results.save(folder, result.image[None], result.mask[None],
+                           Completions(*(field[None] for field in result.completions)), levels, shown[None])
+    written += [folder / name for name in inputs]
+    with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in written:
+            archive.write(path, path.name)
+    return [folder / "completions.zip", *written]

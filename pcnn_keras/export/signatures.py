@@ -1,0 +1,178 @@
+"""A SavedModel for TF Serving: three signatures, plain TensorFlow ops, loadable without this package.
+
+    inpaint (also serving_default)   image, mask, num_samples, temperature, seed -> samples, log_likelihood, draw
+    log_likelihood                   image, mask -> log_likelihood
+    pixel_probabilities              image, mask -> probabilities
+
+Every input is checked inside the graph: what does not fit is an INVALID_ARGUMENT error that says so.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from pcnn_keras.commands.cli import Parser, import_tensorflow, model_config
+from pcnn_keras.export.warm_up import write_warm_up
+from pcnn_keras.files import make_folder, unwritable
+
+MOST_DRAWS = 4096
+"""Most completions in one request, over all its images."""
+
+
+def signatures(model):
+    """The functions behind the signatures, with their input signatures: {name: (function, specs)}.
+
+    Shapes and types as in the module's docstring: images int32 `(b, height, width, channels)` of
+    levels, masks int32 `(b, height, width, 1)`; `num_samples` int32, `temperature` float32 and `seed`
+    int64 are scalars. `samples` int32 `(b, num_samples, height, width, channels)`, most likely first,
+    with their `log_likelihood` float32 and `draw` int32 `(b, num_samples)`.
+    """
+    import tensorflow as tf
+
+    from pcnn_keras.data.pipeline import examples
+    from pcnn_keras.inference.likelihood import certain_where_visible, score
+    from pcnn_keras.inference.rows import CHUNK
+    from pcnn_keras.inference.sampling import row_sampler
+
+    config = model.config
+    size, highest = (config.height, config.width), config.num_levels - 1
+    image_spec = tf.TensorSpec((None, *size, config.channels), tf.int32, name="image")
+    mask_spec = tf.TensorSpec((None, *size, 1), tf.int32, name="mask")
+
+    def checked(image, mask, *conditions):
+        """Image and mask, once all values are as expected."""
+        with tf.control_dependencies([
+                _expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
+                _expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
+                _expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
+                *(_expect(*condition) for condition in conditions)]):
+            return tf.identity(image), tf.identity(mask)
+
+    def inputs(image, mask):
+        return examples(image, mask, config.num_levels)[0]
+
+    def inpaint(image, mask, num_samples, temperature, seed):
+        image, mask, num_samples, temperature, seed = _shaped(
+            image=image, mask=mask, num_samples=num_samples, temperature=temperature, seed=seed)
+        image, mask = checked(
+            image, mask, (num_samples >= 1, "num_samples: expected at least 1"),
+            (tf.math.is_finite(temperature) & (temperature >= 0), "temperature: expected a number from 0 up"),
+            (seed >= 0, "seed: expected a whole number from 0 up"),
+            (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
+             f"images times num_samples: expected at most {MOST_DRAWS}"))
+        context = model.conditioner(inputs(image, mask)["conditioning"])
+        total = tf.shape(image)[0] * num_samples
+
+        def chunk(start, samples, nats):
+            number = tf.range(start, tf.minimum(start + CHUNK, total))
+            of, completion = number // num_samples, number % num_samples
+            images = tf.range(of[0], of[-1] + 1)
+            drawn, gained = row_sampler(model)(
+                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, context)), of - of[0],
+                tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
+            i = start // CHUNK
+            return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
+
+        chunks = (total + CHUNK - 1) // CHUNK
+        samples, nats = (tf.TensorArray(kind, chunks, infer_shape=False, element_shape=(None, *shape))
+                         for kind, shape in ((tf.int32, image.shape[1:]), (tf.float32, ())))
+        _, samples, nats = tf.while_loop(lambda start, *_: start < total, chunk, (0, samples, nats))
+        shape = tf.stack([tf.shape(image)[0], num_samples])
+        samples = tf.reshape(samples.concat(), tf.concat([shape, tf.shape(image)[1:]], axis=0))
+        nats = tf.reshape(nats.concat(), shape)
+        draw = tf.argsort(-nats, axis=-1, stable=True)
+        return {"samples": tf.gather(samples, draw, batch_dims=1), "draw": draw,
+                "log_likelihood": tf.gather(nats, draw, batch_dims=1)}
+
+    def log_likelihood(image, mask):
+        image, mask = checked(*_shaped(image=image, mask=mask))
+        return {"log_likelihood": score(model(inputs(image, mask))["logits"], image, mask)}
+
+    def pixel_probabilities(image, mask):
+        image, mask = checked(*_shaped(image=image, mask=mask))
+        probabilities = tf.nn.softmax(model(inputs(image, mask))["logits"])
+        return {"probabilities": certain_where_visible(probabilities, image, mask)}
+
+    scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
+               tf.TensorSpec((), tf.int64, name="seed")]
+    return {"inpaint": (inpaint, [image_spec, mask_spec, *scalars]),
+            "log_likelihood": (log_likelihood, [image_spec, mask_spec]),
+            "pixel_probabilities": (pixel_probabilities, [image_spec, mask_spec])}
+
+
+def _expect(fine, message):
+    import tensorflow as tf
+
+    return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
+
+
+def _shaped(**inputs):
+    """The inputs, once all their shapes are as expected: TF Serving holds none against the signature's."""
+    import tensorflow as tf
+
+    with tf.control_dependencies([_expect(_has_its_shape(x), f"{name}: expected {_form(x.shape)}")
+                                  for name, x in inputs.items()]):
+        return [tf.identity(x) for x in inputs.values()]
+
+
+def _has_its_shape(x):
+    import tensorflow as tf
+
+    given = tf.io.parse_tensor(tf.io.serialize_tensor(x), x.dtype)  # hides what the signature says of its shape
+    found = tf.concat([[tf.rank(given)], tf.shape(given)[1:]], axis=0)
+    same = tf.raw_ops.Equal(x=found, y=[x.shape.rank, *x.shape[1:]], incompatible_shape_error=False)
+    return tf.reshape(same, [-1])  # one False if the ranks differ
+
+
+def _form(shape):
+    return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
+
+
+def export(model, folder):
+    """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
+
+    With it come warm-up requests, which the server answers before it says that the model is ready.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    import keras
+    import tensorflow as tf
+
+    target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        make_folder(folder)
+        archive, endpoints = keras.export.ExportArchive(), signatures(model)
+        for name, (function, specs) in endpoints.items():
+            archive.add_endpoint(name, function, input_signature=specs)
+        archive.write_out(aside, verbose=False)
+        write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise unwritable(folder, error) from error
+    return target
+
+
+def _first_requests(endpoints):
+    """A request for each signature: everything hidden, one completion."""
+    requests = {name: {spec.name: np.full([side or 1 for side in spec.shape], 0 if spec.shape.rank else 1,
+                                          spec.dtype.as_numpy_dtype) for spec in specs}
+                for name, (_, specs) in endpoints.items()}
+    return {**requests, "serving_default": requests["inpaint"]}
+
+
+def main():
+    parser = Parser("Writes a trained model as a SavedModel for TF Serving.")
+    parser.add_model()
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="receives 1/ (default: serving/ inside the model's folder)")
+    flags = parser.parse_args()
+    model_config(flags.model)
+    import_tensorflow()
+    from pcnn_keras.network.model import load
+
+    print(f"Wrote {export(load(flags.model), flags.output or flags.model / 'serving')}.")

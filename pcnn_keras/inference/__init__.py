@@ -1,0 +1,1 @@
+"""What a model is asked: likelihoods, completions, how probabilities sharpen."""

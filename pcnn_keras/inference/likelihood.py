@@ -1,0 +1,72 @@
+"""Likelihoods and probabilities, teacher-forced, in nats.
+
+    log p(x_hidden | c) = sum over hidden i of log softmax(logits_i)[x_i]            (equation 2)
+
+Visible pixels add exactly 0. With everything hidden it is the unconditional likelihood.
+"""
+
+import numpy as np
+from keras import ops
+
+from pcnn_keras.inference.inputs import check_images, network_inputs, predict
+
+
+def log_likelihood(model, images, masks, batch_size=64):
+    """How likely the hidden pixels of each image are, given the visible ones.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        images: levels 0 … num_levels - 1, `(batch, height, width, channels)`. What stands at
+            hidden pixels is what is scored.
+        masks: `(batch, height, width, 1)`, 1 = visible.
+        batch_size: how many images pass through the network at a time.
+
+    Returns:
+        float32 `(batch,)`, nats, summed over hidden pixels and channels.
+
+    Raises:
+        InputError: if shapes or values do not fit the model.
+    """
+    images, masks = check_images(model.config, images, masks)
+    return ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
+
+
+def pixel_probabilities(model, images, masks, batch_size=64):
+    """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
+
+    Args and errors: as `log_likelihood`.
+
+    Returns:
+        float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
+    """
+    images, masks = check_images(model.config, images, masks)
+    logits = teacher_forced(model, images, masks, batch_size)["logits"]
+    return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
+
+
+def teacher_forced(model, images, masks, batch_size=64):
+    """The model's two heads, from checked arrays: NumPy, by name."""
+    return predict(model, network_inputs(images, masks, model.config.num_levels), batch_size)
+
+
+def context_of(model, images, masks, batch_size=64):
+    """What `networks.condition` says of images, from checked arrays; hidden pixels are not looked at."""
+    inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)
+    return predict(model.conditioner, inputs["conditioning"], batch_size)
+
+
+def certain_where_visible(probabilities, images, masks):
+    """Probabilities `(…, height, width, channels, num_levels)` with certainty where pixels are known; `keras.ops`."""
+    known = ops.one_hot(images, probabilities.shape[-1], dtype=probabilities.dtype)
+    return ops.where(ops.equal(masks, 1)[..., None], known, probabilities)
+
+
+def score(logits, images, masks):
+    """log p of the levels at hidden pixels: nats, float32 `(batch,)`; `keras.ops`.
+
+    Args:
+        logits: `(batch, height, width, channels, num_levels)`.
+        images: int `(batch, height, width, channels)`; masks: `(batch, height, width, 1)`, 1 = visible.
+    """
+    nats = ops.sparse_categorical_crossentropy(images, logits, from_logits=True)
+    return -ops.sum(ops.where(ops.equal(masks, 1), 0.0, nats), axis=(1, 2, 3))

@@ -1,0 +1,101 @@
+"""How the probabilities of hidden pixels sharpen while pixels are drawn (section 5.4, figure 8).
+
+When the pixels D of a completion are drawn, the others follow
+
+    p(x_i | x_D, c) = mean over continuations x of x_D of p(x_i | x_<i, c)
+
+so each stage draws continuations and averages the model's own probabilities over them. The
+conditioning stays that of the visible pixels: what is drawn is seen by the prior alone, as always.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.errors import InputError
+from pcnn_keras.inference.inputs import as_array, check_images, predict
+from pcnn_keras.inference.likelihood import certain_where_visible, context_of
+from pcnn_keras.inference.sampling import Request, check_seeds, draw, inpaint
+
+
+class Progression(NamedTuple):
+    """Stages of one completion.
+
+    Fields:
+        sample: int32 levels `(height, width, channels)`, the completion.
+        known: int32 `(stages, height, width, 1)`, 1 = visible or drawn by then.
+        probabilities: float32 `(stages, height, width, channels, num_levels)`; one-hot where known.
+    """
+
+    sample: np.ndarray
+    known: np.ndarray
+    probabilities: np.ndarray
+
+
+def probability_progression(model, image, mask, sample=None, num_stages=6, num_continuations=64, seed=0,
+                            progress=None):
+    """Follows a completion and says what is known of each pixel at stages on the way.
+
+    All of `progression_stages` at once, with the same arguments and errors.
+
+    Returns:
+        `Progression`.
+    """
+    stages = list(progression_stages(model, image, mask, sample, num_stages, num_continuations, seed, progress))
+    return Progression(stages[0].sample, *(np.stack(field) for field in list(zip(*stages))[1:]))
+
+
+def progression_stages(model, image, mask, sample=None, num_stages=6, num_continuations=64, seed=0, progress=None):
+    """Follows a completion stage by stage, and hands out each stage when it is done.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        image, mask: as in `inpaint`, one image.
+        sample: the completion to follow, levels `(height, width, channels)`, or None: the first that
+            `inpaint` draws with this seed.
+        num_stages: at least 2. The first is before anything is drawn, the last when all is; the
+            hidden pixels are shared out evenly between them, in raster order. None: a stage for each
+            row that has hidden pixels, when it is drawn.
+        num_continuations: over how many the probabilities are averaged; their standard error is at
+            most 1 / (2 sqrt(num_continuations)).
+        seed: from 0 to 2^63 - 1. The continuations have a seed of their own, drawn from it.
+        progress: as in `inpaint`.
+
+    Yields:
+        `Progression` of one stage, without the axis of stages.
+
+    Raises:
+        InputError: if an argument is out of range or does not fit the model.
+    """
+    if (num_stages is not None and num_stages < 2) or num_continuations < 1:
+        raise InputError("At least 2 stages and 1 continuation are needed. "
+                         f"Received: {num_stages} and {num_continuations}.")
+    seed = int(check_seeds(seed, 1)[0])
+    images, masks = check_images(model.config, as_array("image", image)[None], as_array("mask", mask)[None])
+    if sample is None:
+        sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
+    sample = check_images(model.config, as_array("sample", sample)[None], masks)[0][0]
+    if ((sample != images[0]) & (masks[0] == 1)).any():
+        raise InputError("`sample` differs from `image` at visible pixels.")
+    order = np.cumsum(masks[0] == 0).reshape(masks[0].shape)  # 1 for the first hidden pixel, 2 …
+    if num_stages is None:
+        drawn = np.unique([0, *order[:, -1, 0]])  # at the end of each row
+    else:
+        drawn = np.round(np.linspace(0, order.max(), num_stages)).astype(int)
+    context = context_of(model, images, masks)
+    others = np.random.default_rng(seed).integers(0, 2**63, len(drawn))  # not the noise that the completion had
+    for i, count in enumerate(drawn):
+        def report(share, i=i):
+            if progress:
+                progress((i + share) / len(drawn))
+
+        known = np.where(order <= count, 1, masks[0]).astype(np.int32)
+        request = Request(num_continuations, 1.0, others[i : i + 1], progress=report)
+        continued = draw(model, sample[None], known[None], context, request).samples[0]
+        image = scale(continued.astype(np.float32), model.config.num_levels)
+        same = {name: np.broadcast_to(x, (num_continuations, *x.shape[1:])) for name, x in context.items()}
+        probabilities = ops.softmax(predict(model.decoder, {"image": image, **same}, 64))
+        probabilities = certain_where_visible(ops.mean(probabilities, axis=0), sample, known)
+        yield Progression(sample, known, ops.convert_to_numpy(probabilities))

@@ -1,0 +1,248 @@
+"""The fast sampler: the draws of the raster sampler, a row at a time, as one TensorFlow graph.
+
+The vertical stack sees only rows above. So once all rows above are drawn, a row's vertical features
+are computed once, from a few cached rows of each layer. What is left is the horizontal stack, and
+it is solved by fixed-point iteration with the noise held still (Song et al. 2021, arXiv:2002.03629;
+Wiggers & Hoogeboom 2020, arXiv:2002.09928):
+
+    guess the row; repeat: draw every hidden pixel of the row given the guess; until nothing changes
+
+A pixel depends only on those before it, so each round makes at least one more pixel final, and the
+one fixed point is what drawing pixel after pixel gives.
+
+A row is `(width, n, …)`: columns, then completions. What the conditioning network says of an
+image, its context, is there once, and each completion takes its image's.
+"""
+
+import weakref
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.inference import noise
+from pcnn_keras.network.layers import Merge
+from pcnn_keras.network.networks import prior_layers
+
+CHUNK = 32
+"""Completions that a core draws at a time: larger chunks were slower (docs/experiments.md)."""
+
+HIGHEST_TEMPERATURE = 1e30
+"""Beyond it nothing is left of the logits, and float32 ends."""
+
+
+class Row(NamedTuple):
+    """All that it takes to draw one row of n completions.
+
+    Fields:
+        unknown: bool `(width, n, 1)`, where pixels are hidden.
+        linked: for each gated block, what the rows above and the visible pixels add to its horizontal
+            stack, `(width, n, 2 * filters)`.
+        context: of the conditioning network's outputs, those that are merged with the prior's logits.
+        noise: float32 `(width, n, channels, num_levels)`, added to the logits before the highest is taken.
+    """
+
+    unknown: tf.Tensor
+    linked: list
+    context: dict
+    noise: tf.Tensor
+
+    def take(self, completions):
+        """The same of some of the completions."""
+        return tf.nest.map_structure(lambda x: tf.gather(x, completions, axis=1), self)
+
+
+class RowPrior:
+    """The prior's layers in their row-wise forms, with the weights as they are now."""
+
+    def __init__(self, model):
+        self.config = model.config
+        self._blocks, head = prior_layers(model.prior)
+        self._vertical, self._horizontal = zip(*(block.row_form() for block in self._blocks))
+        self._head = [layer.row_form() for layer in head]
+        self._merge = Merge()
+
+    def conditions(self, features):
+        """What features of a row, `(width, m, filters)` or None, add to each block: one product for all of them."""
+        if features is None:
+            return [{}] * len(self._blocks)
+        kernels = [block.condition.kernel[0, 0] for block in self._blocks]
+        products = tf.split(tf.matmul(features, tf.concat(kernels, axis=-1)), len(kernels), axis=-1)
+        return [block.split_by_stack(product) for block, product in zip(self._blocks, products)]
+
+    def rows_above(self, image, features, first):
+        """The caches before row `first`: of each block's input, the rows that its kernel reaches up to.
+
+        Args:
+            image: `(m, height, width, channels)` in [0, 1]; features: `(m, height, width, filters)` or None.
+
+        Returns:
+            For each block `(width, m, kernel_size // 2 * in_channels)`, upper rows first; zeros above the image.
+        """
+        reach = self.config.kernel_size // 2
+
+        def keep(x):
+            padded = tf.pad(x, [(0, 0), (reach, 0), (0, 0), (0, 0)])
+            kept = tf.transpose(padded[:, tf.shape(padded)[1] - reach :], (2, 0, 1, 3))
+            return tf.reshape(kept, (self.config.width, -1, reach * x.shape[-1]))
+
+        def nothing():
+            widths = [self.config.channels] + [self.config.filters] * (len(self._blocks) - 1)
+            return [tf.zeros((self.config.width, tf.shape(image)[0], reach * width)) for width in widths]
+
+        def one_pass():
+            v, above = image[:, :first], None if features is None else features[:, :first]
+            kept = [keep(v)]
+            for block in self._blocks[:-1]:
+                v = block.vertical_stack(v, above)
+                kept.append(keep(v))
+            return kept
+
+        return tf.cond(first > 0, one_pass, nothing)
+
+    def link(self, caches, conditions):
+        """The vertical stack at a row whose rows above are in the caches.
+
+        Returns:
+            `linked` of `Row`, and the caches of the next row but for the image's own, which is not drawn yet.
+        """
+        v, linked, shifted = None, [], []
+        for vertical, cache, condition in zip(self._vertical, caches, conditions):
+            window = cache if v is None else tf.concat([cache, v], axis=-1)
+            v, link = vertical(window, condition)
+            linked.append(link)
+            shifted.append(window[..., -cache.shape[-1] :])
+        return linked, shifted
+
+    def logits(self, levels, row):
+        """Logits `(width, n, channels, num_levels)` of a row of levels `(width, n, channels)`."""
+        h = scaled(levels, self.config)
+        for horizontal, link in zip(self._horizontal, row.linked):
+            h = horizontal(h, link)
+        for layer in self._head:
+            h = layer(h)
+        h = tf.reshape(h, (self.config.width, -1, self.config.channels, self.config.num_levels))
+        return self._merge((h, *row.context.values()))
+
+
+def sampler(model):
+    """The compiled sampler of a model.
+
+    Returns:
+        A `tf.function` of `levels` int32 `(m, height, width, channels)` (hidden pixels at any level),
+        `masks` int32 `(m, height, width, 1)`, `context`, the conditioner's outputs `(m, …)`, `image_of`
+        int32 `(n,)`, the image that each completion is of, `seeds` and `completions` int64 `(n,)`, and
+        `temperature` float32 `()`. It returns levels int32 `(n, height, width, channels)`, and
+        log-likelihoods in nats, float32 `(n,)`.
+    """
+    config, reference = model.config, weakref.ref(model)  # or no model that has been used would ever be forgotten
+    size = (config.height, config.width, config.channels)
+    images = [tf.TensorSpec((None, *size), tf.int32), tf.TensorSpec((None, *size[:2], 1), tf.int32),
+              {name: tf.TensorSpec(output.shape, tf.float32) for name, output in model.conditioner.output.items()}]
+    completions = [tf.TensorSpec((None,), kind) for kind in (tf.int32, tf.int64, tf.int64)]
+
+    @tf.function(input_signature=[*images, *completions, tf.TensorSpec((), tf.float32)], jit_compile=False,
+                 autograph=False)
+    def sample(levels, masks, context, image_of, seeds, completions, temperature):
+        gumbel = noise.gumbel(seeds, completions, (*size, config.num_levels))
+        return _sample(RowPrior(reference()), levels, masks, context, image_of, temper(gumbel, temperature))
+
+    return sample
+
+
+def _sample(prior, levels, masks, context, image_of, noise):
+    """All rows from the first to the last that has hidden pixels. Arguments as `sampler`'s; noise is tempered."""
+    config = prior.config
+    hidden = tf.equal(masks, 0)
+    levels = tf.where(hidden, 0, levels)
+    first, last = _span(tf.reduce_any(hidden, axis=(0, 2, 3)))
+    caches = prior.rows_above(scaled(levels, config), context.get("features"), first)
+    caches = [tf.gather(cache, image_of, axis=1) for cache in caches]
+    # From here on all rows of something stand one after the other.
+    hidden, context = tf.nest.map_structure(columns_first, (hidden, context))
+    levels, noise = columns_first(tf.gather(levels, image_of)), columns_first(noise)
+    features = context.pop("features", None)
+
+    def step(row, above, levels, nats, caches):
+        conditions, context_here = tf.nest.map_structure(
+            lambda x: tf.gather(x, image_of, axis=1),
+            (prior.conditions(None if features is None else features[row]), {k: x[row] for k, x in context.items()}))
+        unknown = tf.gather(hidden[row], image_of, axis=1)
+        linked, caches = prior.link(caches, conditions)
+        drawn, gained = _solve(prior, Row(unknown, linked, context_here, noise[row]),
+                               guess=tf.where(unknown, above, levels[row]))
+        caches[0] = tf.concat([caches[0][..., config.channels :], scaled(drawn, config)], axis=-1)
+        levels = tf.tensor_scatter_nd_update(levels, [[row]], drawn[None])
+        return row + 1, drawn, levels, nats + gained, caches
+
+    nats = tf.zeros_like(levels[0, 0, :, 0], tf.float32)
+    above = levels[tf.maximum(first - 1, 0)]  # a row looks like the one above it: the first guess
+    _, _, levels, nats, _ = tf.while_loop(
+        lambda row, *_: row < last, step, (first, above, levels, nats, caches))
+    return tf.transpose(levels, (2, 0, 1, 3)), nats
+
+
+def _solve(prior, row, guess):
+    """Draws one row of all completions.
+
+    Args:
+        row: a `Row`.
+        guess: levels `(width, n, channels)`, the visible ones as they are.
+
+    Returns:
+        Levels of the same shape, and the log-likelihood of those that were hidden, `(n,)`.
+    """
+
+    def settle(active, drawn, nats):
+        """One more round for those completions whose row may not be final yet."""
+        known = tf.gather(drawn, active, axis=1)
+        new, gained = _redraw(prior, row.take(active), known)
+        at = active[:, None]
+        drawn = tf.transpose(tf.tensor_scatter_nd_update(
+            tf.transpose(drawn, (1, 0, 2)), at, tf.transpose(new, (1, 0, 2))), (1, 0, 2))
+        nats = tf.tensor_scatter_nd_update(nats, at, gained)
+        return tf.boolean_mask(active, tf.reduce_any(new != known, axis=(0, 2))), drawn, nats
+
+    width, channels = guess.shape[0], guess.shape[2]
+    active = tf.cast(tf.where(tf.reduce_any(row.unknown, axis=(0, 2)))[:, 0], tf.int32)
+    _, drawn, nats = tf.while_loop(
+        lambda active, *_: tf.size(active) > 0, settle,
+        (active, guess, tf.zeros_like(guess[0, :, 0], tf.float32)),
+        # Final after at most a round for each value, and one round more to see that nothing changes.
+        maximum_iterations=width * channels + 1,
+        shape_invariants=(tf.TensorShape([None]), guess.shape, tf.TensorShape([None])))
+    return drawn, nats
+
+
+def _redraw(prior, row, known):
+    """Draws every hidden pixel of a row given what stands there now, and scores what is drawn."""
+    logits = prior.logits(known, row)
+    new = tf.where(row.unknown, draw(logits, row.noise), known)
+    scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=new, logits=logits)
+    return new, -tf.reduce_sum(tf.where(row.unknown, scored, 0), axis=(0, 2))
+
+
+def _span(wanted):
+    """The first of the rows that are wanted, bool `(height,)`, and the one after the last; an empty span if none is."""
+    rows = tf.cast(tf.where(wanted)[:, 0], tf.int32)
+    return tf.reduce_min(tf.concat([rows, wanted.shape], axis=0)), tf.reduce_max(tf.concat([rows + 1, [0]], axis=0))
+
+
+def columns_first(x):
+    """`(n, height, width, …)` to `(height, width, n, …)`."""
+    return tf.transpose(x, (1, 2, 0, *range(3, len(x.shape))))
+
+
+def scaled(levels, config):
+    """Levels as the network reads them."""
+    return scale(tf.cast(levels, tf.float32), config.num_levels)
+
+
+def temper(gumbel, temperature):
+    """The noise of a temperature: `argmax(logits + T g)` is `argmax(logits / T + g)`, and holds for T = 0, too."""
+    return gumbel * tf.minimum(temperature, HIGHEST_TEMPERATURE)
+
+
+def draw(logits, noise):
+    """Levels from logits `(…, num_levels)` and tempered noise of the same shape: the Gumbel-max trick."""
+    return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)

@@ -1,0 +1,220 @@
+"""Completions: hidden pixels drawn in raster order from p(x_i | x_<i, c) (section 4.4).
+
+    for each pixel i in raster order, for each channel:
+        if hidden:  x_i = argmax over levels of logits_i(x_<i, c) / temperature + noise_i
+        else:       x_i stays
+"""
+
+import os
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pcnn_keras.config import MOST_SAMPLES
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.errors import InputError
+from pcnn_keras.inference import rows
+from pcnn_keras.inference.importance import log_weights, resample
+from pcnn_keras.inference.inputs import as_array, check_images
+from pcnn_keras.inference.likelihood import context_of, log_likelihood
+from pcnn_keras.inference.noise import gumbel
+from pcnn_keras.inference.results import Completions
+from pcnn_keras.network.model import build_model
+
+SAMPLERS = ("fast", "raster")
+
+
+def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,
+            progress=None, first=0, candidates=None):
+    """Draws completions of an image, or of a batch of images.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        image: levels 0 … num_levels - 1, `(height, width, channels)` or with a batch axis before.
+            What stands at hidden pixels does not matter.
+        mask: `(height, width, 1)`, 1 = visible; with a batch axis if `image` has one.
+        num_samples: completions of each image, 1 to `MOST_SAMPLES`.
+        temperature: at least 0. Below 1 draws likelier levels more often; 0 takes the likeliest.
+        seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`. The same seed gives the same
+            completions; completion k is the same however many are asked for.
+        sampler: "fast", a row at a time (see `rows`), or "raster", one pixel at a time: the same draws.
+        batch_size: most completions that a core, or a GPU, draws at a time; memory grows with it,
+            and nothing else depends on it. By default 32, on a GPU 256, with "raster" 64.
+        progress: None, or a function that is called now and then with the share that is drawn, 0 to 1.
+        candidates: None, or how many completions to draw, with the same noise as ever, of which
+            `num_samples` are kept by importance (see `importance`): for many candidates, at
+            temperature 1, draws from the model's joint distribution given what is visible.
+        first: number of the first completion, below 2^31 - num_samples: with 16, those that follow the first 16.
+
+    Returns:
+        `Completions` in draw order.
+
+    Raises:
+        InputError: if an argument is out of range or does not fit the model.
+    """
+    image, mask = as_array("image", image), as_array("mask", mask)
+    single = image.ndim == 3
+    images, masks = check_images(model.config, image[None] if single else image,
+                                 mask[None] if single else mask)
+    _expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
+    if candidates is not None:
+        _expect_whole("candidates", candidates, num_samples, MOST_SAMPLES)
+    drawn = candidates or num_samples
+    _expect_whole("first", first, 0, 2**31 - 1 - drawn)
+    if batch_size is not None:
+        _expect_whole("batch_size", batch_size, 1, 2**31 - 1)
+    if not (isinstance(temperature, Real) and 0 <= temperature < np.inf):
+        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
+    if sampler not in SAMPLERS:
+        raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
+    request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
+    result = draw(model, images, masks, context_of(model, images, masks), request)
+    if candidates:
+        result = resample(result, log_weights(model, result), request.seeds, num_samples)
+    return Completions(*(field[0] for field in result)) if single else result
+
+
+class Request(NamedTuple):
+    """What is asked for, checked: see `inpaint`. `seeds` is int64 `(batch,)`."""
+
+    num_samples: int
+    temperature: float
+    seeds: np.ndarray
+    sampler: str = "fast"
+    batch_size: int | None = None
+    progress: Callable[[float], None] | None = None
+    first: int = 0
+
+
+def draw(model, levels, masks, context, request):
+    """What `inpaint` does, from checked arguments and a given context.
+
+    Args:
+        levels, masks: as `inpaint`'s `image` and `mask`, with a batch axis; what is visible stays.
+        context: of `context_of`. That of the images' own masks makes completions; that of smaller
+            masks, continuations of what is drawn so far.
+        request: a `Request`.
+
+    Returns:
+        `Completions` of the batch.
+    """
+    number = np.arange(len(levels) * request.num_samples)  # one for each completion to be drawn
+    image_of, completion = number // request.num_samples, request.first + number % request.num_samples
+    workers, most = _workers(request.sampler)
+    size = min(request.batch_size or most, max(8, -(-len(number) // workers)))
+    draw_chunk = _fast if request.sampler == "fast" else _raster
+    copies = _on_each_device(model) if request.sampler == "fast" else [(None, model)]
+    done, lock = {}, Lock()
+
+    def draw_from(start):
+        device, model = copies[start // size % len(copies)]
+        part = slice(start, start + size)
+        of = image_of[part]
+        images = slice(of[0], of[-1] + 1)
+
+        def report(share):
+            if request.progress:
+                with lock:
+                    done[start] = share * len(of)
+                    request.progress(sum(done.values()) / len(number))
+
+        with tf.device(device):
+            return draw_chunk(model, levels[images], masks[images], {name: x[images] for name, x in context.items()},
+                              of - of[0], request.seeds[of], completion[part], np.float32(request.temperature), report)
+
+    samples = np.empty((len(number), *levels.shape[1:]), np.int32)
+    likelihood = np.empty(len(number), np.float32)
+    with ThreadPoolExecutor(workers) as pool:
+        starts = range(0, len(number), size)
+        for start, drawn in zip(starts, pool.map(draw_from, starts)):
+            samples[start : start + size], likelihood[start : start + size] = drawn
+    shape = (len(levels), request.num_samples)
+    return Completions(samples.reshape(*shape, *levels.shape[1:]), likelihood.reshape(shape),
+                       completion.reshape(shape).astype(np.int32))
+
+
+def _expect_whole(name, value, least, most):
+    if not (isinstance(value, Integral) and least <= value <= most):
+        raise InputError(f"`{name}` must be a whole number from {least} to {most}. Received: {value!r}.")
+
+
+def check_seeds(seed, batch):
+    """`inpaint`'s `seed` as int64 `(batch,)`."""
+    seeds = as_array("seed", seed)
+    if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (batch,)) or (seeds < 0).any() \
+            or (seeds > 2**63 - 1).any():
+        raise InputError("`seed` must be a whole number from 0 to 2^63 - 1, or one for each image.")
+    return np.broadcast_to(seeds.astype(np.int64), (batch,))
+
+
+def _workers(sampler):
+    """How many threads draw, and how many completions each draws at a time at most.
+
+    The operations on one row are too small to keep several cores busy: each core draws its own, and
+    so does each GPU.
+    """
+    if sampler == "raster":
+        return 1, 64
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
+
+
+_copies = weakref.WeakKeyDictionary()  # of models, on devices after the first
+
+
+def _on_each_device(model):
+    """Pairs of device and model: the model itself on the first device, a copy with its weights on each other one."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    others = [device.name for device in devices[1:] if not device.name.startswith("/job:")]  # of another machine
+    if others and model not in _copies:
+        _copies[model] = []
+        for device in others:
+            with tf.device(device):
+                _copies[model].append((device, build_model(model.config)))
+    pairs = [(f"/device:{devices[0].device_type}:0", model), *_copies.get(model, [])]
+    for _, copy in pairs[1:]:
+        copy.set_weights(model.get_weights())
+    for _, each in pairs:
+        row_sampler(each)  # before threads ask for it
+    return pairs
+
+
+_samplers = weakref.WeakKeyDictionary()  # of models
+
+
+def row_sampler(model):
+    """The model's compiled `rows.sampler`, made once."""
+    if model not in _samplers:
+        _samplers[model] = rows.sampler(model)
+    return _samplers[model]
+
+
+def _fast(model, levels, masks, context, image_of, seeds, completions, temperature, report):
+    drawn, nats = row_sampler(model)(levels, masks, context, image_of.astype(np.int32), seeds, completions, temperature)
+    report(1)
+    return drawn.numpy(), nats.numpy()
+
+
+def _raster(model, levels, masks, context, image_of, seeds, completions, temperature, report):
+    """A pixel at a time, for each completion; the oracle that anything faster is held against."""
+    config = model.config
+    masks, context = masks[image_of], {name: x[image_of] for name, x in context.items()}
+    hidden = masks[..., 0] == 0
+    levels = np.where(masks == 1, levels[image_of], 0)
+    shape = (config.height, config.width, config.channels, config.num_levels)
+    noise = rows.temper(gumbel(tf.constant(seeds), tf.constant(completions), shape), temperature).numpy()
+    pixels = np.argwhere(hidden.any(axis=0))
+    for i, (row, column) in enumerate(pixels):
+        for channel in range(config.channels):
+            image = scale(levels.astype(np.float32), config.num_levels)
+            at = (slice(None), row, column, channel)
+            logits = model.decoder.predict_on_batch({"image": image, **context})[at]
+            levels[at] = np.where(hidden[:, row, column], rows.draw(logits, noise[at]).numpy(), levels[at])
+        report((i + 1) / len(pixels))
+    return levels, log_likelihood(model, levels, masks)

@@ -1,0 +1,1 @@
+"""The network: layers, the two networks, the model that joins them, its losses."""

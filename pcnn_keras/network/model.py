@@ -1,0 +1,141 @@
+"""The functional two-head model, and the folder it is kept in.
+
+    context = conditioner(conditioning)                               once an image
+    logits = merge(prior(image, context), context)                    p(x_i | x_<i, c) = softmax(logits_i)
+
+See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
+"""
+
+import json
+import random
+import zipfile
+from pathlib import Path
+
+import keras
+
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.network.layers import Merge
+from pcnn_keras.network.networks import condition, prior_logits
+
+REGISTERED_NAME = "pcnn_keras>PixelConstrainedCNN"
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class PixelConstrainedCNN(keras.Model):
+    """Functional Keras model of a `Config`; saved as its hyperparameters, not as a graph.
+
+    Inputs (a dict):
+        image: float32 `(batch, height, width, channels)` in [0, 1], all pixels.
+        conditioning: float32 `(batch, height, width, channels + 1)`: hidden pixels at 0, and the
+            mask (1 = visible) appended.
+
+    Outputs (a dict), each float32 `(batch, height, width, channels, num_levels)`:
+        logits: of p(x_i | x_<i, c).
+        conditional_logits: of the conditioning network alone, p(x_i | c).
+
+    Attributes:
+        config: the `Config`.
+        conditioner: the conditioning network, from "conditioning" to a dict (see `networks.condition`).
+        prior: the Gated PixelCNN, from a dict of "image" and, with the merge "blocks", "features" to logits.
+        decoder: from "image" and what the conditioner gives, one dict, to "logits". Weights are shared.
+    """
+
+    def __init__(self, config, **kwargs):
+        config = Config.from_dict(config) if isinstance(config, dict) else config
+        size = (config.height, config.width)
+        image = keras.Input((*size, config.channels), name="image")
+        conditioning = keras.Input((*size, config.channels + 1), name="conditioning")
+        conditioner = keras.Model(conditioning, condition(conditioning, config), name="conditioner")
+        handed_on = {name: keras.Input(output.shape[1:], name=name) for name, output in conditioner.output.items()}
+        of_prior = {"image": image, **{name: handed_on[name] for name in ("features",) if name in handed_on}}
+        prior = keras.Model(of_prior, prior_logits(image, config, of_prior.get("features")), name="prior")
+
+        def decode(context):
+            logits = prior({"image": image, **{name: context[name] for name in of_prior if name in context}})
+            return Merge(name="logits")([logits, *(context[name] for name in ("conditional_logits", "weights")
+                                                   if name in context)])
+
+        context = conditioner(conditioning)
+        super().__init__(
+            inputs={"image": image, "conditioning": conditioning},
+            outputs={"logits": decode(context), "conditional_logits": context["conditional_logits"]},
+            **kwargs,
+        )
+        self.config = config
+        self.prior = prior
+        self.conditioner = conditioner
+        self.decoder = keras.Model({"image": image, **handed_on}, decode(handed_on), name="decoder")
+        if not xla_pays():
+            for network in (self, prior, conditioner, self.decoder):
+                network.jit_compile = False
+
+    def get_config(self):
+        return {"config": self.config.to_dict(), "name": self.name, "trainable": self.trainable}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def xla_pays():
+    """Whether to leave compilation to Keras. TensorFlow's XLA is slower than its own kernels on a CPU."""
+    if keras.backend.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def build_model(config):
+    """A new model with fresh weights; see `PixelConstrainedCNN`.
+
+    Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
+    go on as if nothing had been drawn.
+    """
+    state = random.getstate()  # where Keras's initializers take their seeds from
+    random.seed(config.seed)
+    try:
+        return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
+    finally:
+        random.setstate(state)
+
+
+def load(folder):
+    """Loads a trained model: its settings and its weights, no code and nothing else that a file may ask for.
+
+    Args:
+        folder: holds `model.keras` and `config.json`.
+
+    Returns:
+        A `PixelConstrainedCNN`; its settings are in `model.config`.
+
+    Raises:
+        InputError: if a file is missing or damaged, or the two do not belong together.
+    """
+    folder = Path(folder)
+    for name in ("config.json", "model.keras"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
+    config, path = Config.load(folder / "config.json"), folder / "model.keras"
+    try:
+        fits = config.continues(_saved_config(path))
+        if fits:
+            model = build_model(config)
+            model.load_weights(path)
+    except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if not fits:
+        raise InputError(f"{folder}: config.json is not that of model.keras.")
+    return model
+
+
+def _saved_config(path):
+    """The `Config` that a `model.keras` was saved with: data alone, no object that the file asks for is made."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo("config.json").file_size > 100_000:
+            raise ValueError("its config.json is too long")
+        saved = json.loads(archive.read("config.json"))
+    if not isinstance(saved, dict) or saved.get("registered_name") != REGISTERED_NAME:
+        raise ValueError("it holds another kind of model")
+    return Config.from_dict(saved["config"]["config"])

@@ -1,0 +1,1 @@
+"""Training: a run, and the devices it runs on."""

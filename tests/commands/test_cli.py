@@ -1,0 +1,289 @@
+"""The command line as a user meets it: `train.py` and `sample.py` in processes of their own."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, TINY, save_model
+from PIL import Image
+
+from pcnn_keras.commands.cli import Progress, run
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.evaluation.figures import draw_figures
+from pcnn_keras.network.model import build_model
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Runs a script in `tmp_path`. Without `tensorflow`, TensorFlow and Keras are stand-ins that fail."""
+
+    def call(command, tensorflow=True):
+        script, *flags = command.split()
+        environment = {name: value for name, value in os.environ.items() if name != "TFDS_DATA_DIR"}
+        if not tensorflow:
+            stand_ins = tmp_path / ".stand-ins"
+            stand_ins.mkdir(exist_ok=True)
+            for name in ("tensorflow", "keras"):
+                (stand_ins / f"{name}.py").write_text("raise SystemExit('imported TensorFlow')")
+            environment["PYTHONPATH"] = str(stand_ins)
+        return subprocess.run([sys.executable, ROOT / script, *flags], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True, timeout=200)
+
+    return call
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """What bad command lines meet: folders of runs that were cut short, and files that aren't what they seem."""
+    for name in ("untrained", "trained", "damaged", "saved_models/digits"):
+        (tmp_path / name).mkdir(parents=True)
+    TINY.save(tmp_path / "untrained" / "config.json")
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    (tmp_path / "trained" / "model.keras").touch()
+    (tmp_path / "text.png").write_text("not an image")
+    Image.new("L", (9, 9)).save(tmp_path / "square.png")
+
+
+FLAG_MISTAKES = """
+train.py
+train.py --no-such-flag
+train.py --dataset
+train.py --dataset digits --epoch 3
+train.py --dataset digits --epochs 0
+train.py --dataset digits --epochs 1.5
+train.py --dataset digits --steps-per-epoch -1
+train.py --dataset digits --batch-size 0
+train.py --dataset digits --learning-rate nan
+train.py --dataset digits --learning-rate 0
+train.py --dataset digits --alpha -1
+train.py --dataset digits --num-levels 257
+train.py --dataset digits --size 0
+train.py --dataset digits --filters 0
+train.py --dataset digits --depth -1
+train.py --dataset digits --kernel-size 4
+train.py --dataset digits --min-iters 3 --max-iters 2
+train.py --dataset digits --seed 9223372036854775808
+train.py --dataset digits --loss-pixels some
+train.py --dataset digits --output saved_models/digits surplus
+train.py --resume
+train.py --resume --dataset digits
+train.py --resume --output missing
+train.py --resume --output damaged
+train.py --resume --output untrained
+train.py --dataset digits --resume --output untrained
+train.py --dataset folder
+sample.py
+sample.py --model missing
+sample.py --model damaged
+sample.py --model untrained --no-such-flag
+sample.py --model untrained --image square.png --dataset digits
+sample.py --model untrained --image
+sample.py --model untrained --index -1
+sample.py --model untrained --num-samples 0
+sample.py --model untrained --temperature -1
+sample.py --model untrained --seed 9223372036854775808
+sample.py --model untrained --keep-best 0
+sample.py --model untrained --min-log-likelihood nan
+sample.py --model untrained --sampler guess
+sample.py --model untrained --mask
+sample.py --model untrained --mask bottom:99
+sample.py --model untrained --mask bottom:2 upper:2
+sample.py --model untrained --mask random:nan
+sample.py --model untrained --mask missing.png
+sample.py --model untrained --mask text.png
+sample.py --model untrained --mask square.png
+""".strip().splitlines()
+
+
+FILE_MISTAKES = """
+train.py --dataset folder --data-dir missing
+train.py --dataset folder --data-dir untrained
+train.py --dataset no_such_set
+train.py --dataset no-such-set
+train.py --dataset digits --batch-size 5000
+train.py --dataset digits --output trained
+train.py --dataset digits --output text.png
+train.py --dataset digits --output text.png/below
+sample.py --model untrained --image missing.png
+sample.py --model untrained --image text.png
+sample.py --model untrained --image square.png
+sample.py --model untrained --dataset digits
+sample.py --model untrained --dataset no-such-set
+pcnn_keras/figures.py --model missing
+pcnn_keras/figures.py --model untrained --dataset no-such-set
+pcnn_keras/figures.py --model untrained --dataset digits
+pcnn_keras/figures.py --no-such-flag
+pcnn_keras/evaluate.py --model missing
+pcnn_keras/evaluate.py --model untrained
+pcnn_keras/evaluate.py --model untrained --limit 1
+pcnn_keras/evaluate.py --model untrained --num-samples 1
+pcnn_keras/evaluate.py --model untrained --json missing/figures.json
+pcnn_keras/classifier.py --model missing
+pcnn_keras/classifier.py --model=--
+pcnn_keras/classifier.py --model untrained --dataset folder --data-dir .
+pcnn_keras/classifier.py --model untrained --epochs 0
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("command", FLAG_MISTAKES)
+def test_a_mistake_is_said_in_one_line_before_tensorflow_is_imported(call, folders, command):
+    done = call(command, tensorflow=False)
+    assert "imported TensorFlow" not in done.stderr
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(command.split()[0] + ": ")
+
+
+@pytest.mark.parametrize("command", FILE_MISTAKES)
+def test_a_mistake_in_what_files_hold_is_said_in_one_line_too(call_here, folders, tmp_path, command):
+    code, _, errors = call_here(command)
+    assert code == 2
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.startswith(Path(command.split()[0]).name + ": ")
+    assert [path.name for path in (tmp_path / "saved_models").iterdir()] == ["digits"], "a run's folder is left"
+
+
+def test_the_message_says_what_was_expected_and_what_came(call):
+    message = call("train.py --dataset digits --learning-rate nan", tensorflow=False).stderr
+    assert "learning-rate" in message and "number" in message and "nan" in message
+
+
+@pytest.mark.parametrize("script", ["train.py", "sample.py"])
+def test_help_is_no_mistake(call, script):
+    done = call(f"{script} --help", tensorflow=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--seed" in done.stdout
+
+
+def test_training_and_then_sampling_leave_what_the_interface_promises(call, call_here, tmp_path):
+    """The README's two commands, in small; TensorFlow's start-up log stays away."""
+    trained = call("train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 --filters 4 --depth 1 "
+                   "--num-levels 3 --size 4 --seed 5")
+    assert (trained.returncode, trained.stderr) == (0, "")
+    model = tmp_path / "saved_models" / "digits"
+    config = Config.load(model / "config.json")
+    assert config == Config.preset("digits").replace(
+        height=4, width=4, epochs=1, steps_per_epoch=3, batch_size=8, filters=4, prior_depth=1, conditioning_depth=1,
+        num_levels=3, seed=5)
+    assert (model / "serving" / "1" / "saved_model.pb").is_file()
+    advice = trained.stdout.strip().splitlines()[-1]
+    assert advice == "python sample.py --model saved_models/digits --dataset digits"
+
+    code, _, errors = call_here(advice.removeprefix("python ")
+                                + " --num-samples 3 --mask bottom:1 none --index 1 0 --keep-best 2 --progression")
+    assert (code, errors) == (0, "")
+    for name in ("grid.png", "progression.png"):
+        with Image.open(tmp_path / "samples" / name) as picture:
+            picture.verify()
+    with np.load(tmp_path / "samples" / "samples.npz") as file:
+        found = dict(file)
+    shapes = {"image": (4, 4, 4, 1), "mask": (4, 4, 4, 1), "samples": (4, 3, 4, 4, 1), "log_likelihood": (4, 3),
+              "draw": (4, 3), "kept": (4, 3)}
+    assert {name: values.shape for name, values in found.items()} == shapes
+    for name in ("image", "mask", "samples", "draw"):
+        assert found[name].dtype == np.int32
+    assert found["log_likelihood"].dtype == np.float32
+    image, mask, samples = (found[name] for name in ("image", "mask", "samples"))
+    np.testing.assert_array_equal(image[0], image[1])  # every image with every mask, in that order
+    np.testing.assert_array_equal(image[2], image[3])
+    assert (image[0] != image[2]).any()
+    np.testing.assert_array_equal(mask[0::2, :, 0, 0], [[0, 0, 0, 1]] * 2)
+    assert not mask[1::2].any()
+    visible = np.broadcast_to(mask[:, None] == 1, samples.shape)
+    np.testing.assert_array_equal(samples[visible], np.broadcast_to(image[:, None], samples.shape)[visible])
+    assert samples.min() >= 0 and samples.max() <= 2
+    assert (np.diff(found["log_likelihood"]) <= 0).all() and (found["log_likelihood"] < 0).all()
+    np.testing.assert_array_equal(np.sort(found["draw"]), [[0, 1, 2]] * 4)
+    np.testing.assert_array_equal(found["kept"], [[1, 1, 0]] * 4)
+
+
+def test_without_an_image_the_examples_with_the_model_are_completed(call_here, tmp_path):
+    save_model(build_model(TINY.replace(dataset="digits")), tmp_path)
+    (tmp_path / "examples").mkdir()
+    for name, value in (("b", 255), ("a", 0)):
+        Image.new("L", (5, 4), value).save(tmp_path / "examples" / f"{name}.png")
+    code, out, errors = call_here("sample.py --model . --num-samples 2")
+    assert (code, errors) == (0, ""), out
+    with np.load(tmp_path / "samples" / "samples.npz") as file:
+        np.testing.assert_array_equal(file["image"], np.broadcast_to([0, 1], (4, 5, 1, 2)).transpose(3, 0, 1, 2))
+
+
+def test_figures_are_all_drawn(tmp_path, tiny):
+    images = np.random.default_rng(0).integers(0, 2, (4, 4, 5, 1))
+    shares = []
+    written = draw_figures(tiny, images, tmp_path, seed=1, progress=shares.append)
+    assert [path.name.split("_")[0] for path in written] == [f"figure{i}" for i in range(4, 10)]
+    for path in written:
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM\n")])
+def test_memory_that_runs_out_is_said_in_one_line(capsys, error):
+    def too_much():
+        raise error
+
+    with pytest.raises(SystemExit) as exited:
+        run(too_much)
+    assert exited.value.code == 2
+    assert capsys.readouterr().err.endswith(": there is not enough memory for that.\n")
+
+
+def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with Progress("Drawing") as progress:
+        progress(0.1)
+        assert capsys.readouterr().out == ""
+        for now[0] in (1.0, 1.1, 12.0):
+            progress(now[0] / 20)
+    assert capsys.readouterr().out.splitlines() == ["Drawing: 5%", "Drawing: 60%"]
+
+
+@pytest.fixture
+def choose_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)
+    choose = importlib.import_module("train").choose_output
+    return lambda dataset="digits", output=None, resume=False: choose(
+        Namespace(dataset=dataset, output=output, resume=resume))
+
+
+def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose_output):
+    for name in ("digits", "digits-2", "digits-3"):
+        with pytest.raises(InputError) if name == "digits" else open(os.devnull):
+            choose_output(resume=True)
+        assert choose_output() == Path("saved_models", name)
+        Path("saved_models", name).mkdir(parents=True)
+        assert choose_output(resume=True) == Path("saved_models", name)
+    assert choose_output("mnist") == Path("saved_models", "mnist")
+
+
+def test_two_runs_that_start_together_take_two_folders(choose_output):
+    claim = sys.modules["train"].claim
+    flags = Namespace(dataset="digits", output=None, resume=False)
+    chosen = [choose_output() for _ in range(2)]
+    assert [claim(flags, folder).name for folder in chosen] == ["digits", "digits-2"]
+
+
+def test_a_given_folder_is_taken_as_it_is(choose_output):
+    for resume in (False, True):
+        assert choose_output(None, Path("elsewhere"), resume) == Path("elsewhere")
+    with pytest.raises(InputError, match="--output"):
+        choose_output(None, resume=True)
+
+
+def test_a_setting_that_is_no_setting_is_named(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"no_such_setting": 1}))
+    with pytest.raises(InputError, match="no_such_setting"):
+        Config.load(tmp_path / "config.json")

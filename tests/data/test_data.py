@@ -1,0 +1,270 @@
+"""Data sets, their splits, and batches that are functions of the seed and the step."""
+
+import urllib.request
+
+import numpy as np
+import pytest
+from conftest import TINY
+from PIL import Image
+
+from pcnn_keras.data.pipeline import examples, held_out_batches, held_out_masks, training_batches
+from pcnn_keras.data.sources import load_images
+from pcnn_keras.errors import InputError
+
+CONFIG = TINY.replace(num_levels=256, batch_size=4, max_num_blobs=1, iter_min=0, iter_max=2, seed=3)
+NUM_IMAGES = 10  # no multiple of the batch size: passes end inside a batch
+LEVELS = np.arange(NUM_IMAGES * 20, dtype=np.uint8).reshape(NUM_IMAGES, 4, 5, 1)
+
+
+def batches(config, first_step, num_steps, levels=LEVELS):
+    """Levels `(steps * batch, 4, 5, 1)` and masks of the same shape, as the training targets and weights."""
+    found = [(targets["logits"], 1 - weights["logits"].numpy())
+             for _, targets, weights in training_batches(levels, config, first_step, num_steps)]
+    return tuple(np.concatenate(parts) for parts in zip(*found))
+
+
+def write(path, height, width, colour=False, value=100):
+    """A file of one colour."""
+    shape = (height, width, 3) if colour else (height, width)
+    image = np.full(shape, value, np.uint8)
+    if colour:
+        image[..., 0] = 255
+    Image.fromarray(image).save(path)
+
+
+def refused(*args, **kwargs):
+    """The message, one line, that `load_images` refuses with."""
+    with pytest.raises(InputError) as caught:
+        load_images(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """How long each caller was ready to wait for an answer, in seconds."""
+    patience = []
+
+    def refuse(*args, timeout=float("inf"), **kwargs):
+        patience.append(timeout)
+        raise OSError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    return patience
+
+
+# Batches
+
+
+def test_every_pass_shows_every_image_once_in_an_order_of_its_own():
+    images, _ = batches(CONFIG, 0, 15)  # six passes of ten images in batches of four
+    number = images[:, 0, 0, 0].reshape(6, NUM_IMAGES) // 20
+    np.testing.assert_array_equal(np.sort(number), np.tile(range(NUM_IMAGES), (6, 1)))
+    assert len(np.unique(number, axis=0)) == 6
+
+
+def test_the_order_is_well_mixed():
+    numbers = np.arange(251, dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(5, 2)
+    images, _ = batches(CONFIG.replace(batch_size=251), 0, 8, numbers)
+    order = images[:, 0, 0, 0].reshape(8, 251)
+    correlation = np.corrcoef([np.arange(251), *order])
+    assert abs(correlation - np.eye(9)).max() < 0.3  # chance alone: 0.06 apiece
+    assert 60 < abs(np.diff(order)).mean() < 110  # by chance a third of 251
+
+
+@pytest.mark.parametrize("first_step", [1, 7])
+def test_batches_depend_on_the_step_not_on_where_iteration_began(first_step):
+    whole = batches(CONFIG, 0, 10)
+    later = batches(CONFIG, first_step, 10 - first_step)
+    for expected, found in zip(whole, later):
+        np.testing.assert_array_equal(found, expected[first_step * CONFIG.batch_size :])
+
+
+@pytest.mark.parametrize("seed", [4, 3 + 2**32, 2**63 - 1])
+def test_another_seed_gives_other_images_and_masks(seed):
+    for one, other in zip(batches(CONFIG, 0, 5), batches(CONFIG.replace(seed=seed), 0, 5)):
+        assert (one != other).any()
+
+
+def test_masks_are_made_anew_at_every_step():
+    _, masks = batches(CONFIG, 0, 12)
+    assert len({batch.tobytes() for batch in np.split(masks, 12)}) == 12
+
+
+@pytest.mark.parametrize("channels, num_levels", [(1, 2), (3, 32)])
+def test_an_example_shows_the_network_visible_pixels_and_the_loss_hidden_ones(channels, num_levels):
+    random = np.random.default_rng(0)
+    levels = random.integers(0, num_levels, (6, 4, 5, channels), np.uint8)
+    levels[0, 0, 0] = num_levels - 1
+    masks = random.integers(0, 2, (6, 4, 5, 1))
+    inputs, targets, weights = examples(levels, masks, num_levels)
+    assert {*inputs} == {"image", "conditioning"}
+    assert {*targets} == {*weights} == {"logits", "conditional_logits"}
+
+    image, conditioning = (inputs[name].numpy() for name in ("image", "conditioning"))
+    assert image.dtype == conditioning.dtype == np.float32
+    np.testing.assert_allclose(image, levels / (num_levels - 1), rtol=1e-6)
+    assert image.min() == 0 and image.max() == 1
+    np.testing.assert_array_equal(conditioning, np.concatenate([image * masks, masks], axis=-1))
+    for head in targets:
+        assert targets[head].dtype == "int32" and weights[head].dtype == "float32"
+        np.testing.assert_array_equal(targets[head], levels)
+        np.testing.assert_array_equal(weights[head], 1 - masks)
+
+
+def test_training_batches_are_of_a_static_shape():
+    inputs, targets, weights = training_batches(LEVELS, CONFIG, 0, 1).element_spec
+    assert inputs["image"].shape == targets["logits"].shape == weights["logits"].shape == (4, 4, 5, 1)
+    assert inputs["conditioning"].shape == (4, 4, 5, 2)
+
+
+def test_held_out_masks_are_the_same_in_every_run_and_for_every_count():
+    many = held_out_masks(300, CONFIG)
+    assert many.shape == (300, 4, 5, 1) and set(np.unique(many)) == {0, 1}
+    for count in (1, 255, 256, 257):
+        np.testing.assert_array_equal(held_out_masks(count, CONFIG.replace(seed=9)), many[:count])
+
+
+@pytest.mark.parametrize("count, devices", [(10, 1), (3, 1), (9, 2), (9, 3), (7, 4), (5, 4), (4, 4)])
+def test_held_out_batches_hold_every_image_in_order_under_its_mask(count, devices):
+    found = list(held_out_batches(LEVELS[:count], CONFIG, devices))
+    np.testing.assert_array_equal(np.concatenate([targets["logits"] for _, targets, _ in found]), LEVELS[:count])
+    np.testing.assert_array_equal(np.concatenate([1 - weights["logits"].numpy() for _, _, weights in found]),
+                                  held_out_masks(count, CONFIG))
+    sizes = [len(targets["logits"]) for _, targets, _ in found]
+    assert len(sizes) % devices == 0 and min(sizes) >= max(1, max(sizes) - 1), "each device has its share"
+    assert max(sizes) <= CONFIG.batch_size
+
+
+# Data sets
+
+
+def test_digits_are_split_in_three_the_same_way_at_every_call():
+    from sklearn.datasets import load_digits
+
+    first = load_images("digits")
+    np.random.seed(1)
+    for part, again in zip(first, load_images("digits")):
+        np.testing.assert_array_equal(part, again)
+        assert part.dtype == np.uint8 and part.shape[1:] == (8, 8, 1)
+    assert [len(part) for part in first] == [1457, 161, 179]  # of 1,797
+
+    everything = np.round(load_digits().images * 255 / 16)[..., None]
+    np.testing.assert_array_equal(first.test, everything[9::10])
+    remaining = np.delete(everything, np.s_[9::10], axis=0)
+    np.testing.assert_array_equal(np.concatenate([first.train, first.validation]), remaining)
+
+
+def test_a_folder_of_one_size_is_read_as_it_is_in_the_order_of_names(tmp_path):
+    for i in range(20):
+        write(tmp_path / f"{i:02}.png", 6, 9, value=i)
+    images = load_images("folder", tmp_path)
+    assert [part.shape for part in images] == [(17, 6, 9, 1), (1, 6, 9, 1), (2, 6, 9, 1)]
+    assert [part[:, 0, 0, 0].tolist() for part in images] == [[*range(9), *range(10, 18)], [18], [9, 19]]
+
+
+def test_a_folder_of_many_sizes_needs_size(tmp_path):
+    for i in range(12):
+        write(tmp_path / f"{i:02}.png", 6 + i % 2, 9)
+    assert "--size" in refused("folder", tmp_path)
+    assert load_images("folder", tmp_path, size=5).train.shape[1:] == (5, 5, 1)
+
+
+def test_a_folder_of_large_images_needs_size(tmp_path):
+    for i in range(12):
+        write(tmp_path / f"{i:02}.png", 65, 20)
+    assert "--size" in refused("folder", tmp_path)
+    assert load_images("folder", tmp_path, size=65).train.shape[1:] == (65, 65, 1)
+
+
+@pytest.mark.parametrize("coloured", [0, 11, 24])
+def test_one_colour_image_makes_a_folder_one_of_colour(tmp_path, coloured):
+    for i in range(25):
+        write(tmp_path / f"{i:02}.png", 6, 6, colour=i == coloured)
+    assert load_images("folder", tmp_path).train.shape[1:] == (6, 6, 3)
+    assert load_images("folder", tmp_path, grayscale=True).train.shape[1:] == (6, 6, 1)
+
+
+def test_what_is_wrong_with_a_folder_is_said(tmp_path):
+    assert "--data-dir" in refused("folder")
+    assert str(tmp_path / "missing") in refused("folder", tmp_path / "missing")
+    assert str(tmp_path) in refused("folder", tmp_path)  # empty
+    for i in range(10):
+        write(tmp_path / f"{i:02}.png", 6, 6)
+    assert "at least 11" in refused("folder", tmp_path)
+    write(tmp_path / "10.png", 6, 6)
+    assert [len(part) for part in load_images("folder", tmp_path)] == [9, 1, 1]
+    (tmp_path / "text.png").write_text("not an image")
+    assert "text.png" in refused("folder", tmp_path)
+
+
+def test_celeba_from_a_folder_is_the_centre_of_half_the_width(tmp_path):
+    """Aligned CelebA is 178 x 218; here halved: the 45 x 45 pixels in the middle of 89 x 109."""
+    picture = np.full((109, 89, 3), 255, np.uint8)
+    picture[32:77, 22:67] = (200, 100, 50)
+    for i in range(12):
+        Image.fromarray(picture).save(tmp_path / f"{i:02}.jpg", quality=100, subsampling=0)
+    faces = load_images("celeba", tmp_path)
+    assert faces.train.shape[1:] == (32, 32, 3)
+    inner = faces.train[:, 2:-2, 2:-2].astype(int)  # a JPEG's blocks blur the edge
+    assert abs(inner - (200, 100, 50)).max() <= 8
+    assert load_images("celeba", tmp_path, size=8).train.shape[1:] == (8, 8, 3)
+
+
+@pytest.mark.parametrize("factor", [1, 255])
+def test_a_set_of_tfds_that_is_binarized_already_stays_as_it_is(tmp_path, no_network, factor):
+    prepare_set(tmp_path, lambda i: np.eye(4, 5, i % 3, dtype=np.uint8)[..., None] * np.uint8(factor))
+    images = load_images("tiny_set", tmp_path)
+    assert all(set(np.unique(part)) == {0, 255} for part in images)
+
+
+def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to_validation(tmp_path, no_network):
+    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+    images = load_images("tiny_set", tmp_path)
+    assert [part.shape for part in images] == [(18, 4, 5, 1), (2, 4, 5, 1), (3, 4, 5, 1)]
+    train, validation, test = (part[:, 0, 0, 0].tolist() for part in images)
+    assert sorted(train + validation) == [*range(20)] and sorted(test) == [100, 101, 102]
+    for part, again in zip(images, load_images("tiny_set", tmp_path)):
+        np.testing.assert_array_equal(part, again)
+
+
+def prepare_set(folder, image_of):
+    """Prepares a set "tiny_set" of images `image_of(i)`: 0 … 19 for training, 100 … 102 for tests."""
+    import tensorflow_datasets as tfds
+
+    class TinySet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # another test may have one, too
+        VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = folder  # where a description could lie
+
+        def _info(self):
+            image = tfds.features.Image(shape=(4, 5, 1))
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"image": image}))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(0, 20), "test": self._generate_examples(100, 103)}
+
+        def _generate_examples(self, first, last):
+            for i in range(first, last):
+                yield i, {"image": image_of(i)}
+
+    TinySet(data_dir=folder).download_and_prepare()
+
+
+@pytest.mark.parametrize("dataset, name", [("mnist", "mnist"), ("celeba", "celeb_a")])
+def test_a_set_out_of_reach_is_said_at_once_with_what_to_do(tmp_path, no_network, dataset, name):
+    message = refused(dataset, str(tmp_path))
+    assert no_network and sum(no_network) < 20
+    for part in (name, str(tmp_path), "--data-dir", "TFDS_DATA_DIR", "--dataset digits"):
+        assert part in message
+
+
+def test_tfds_own_variable_says_where_sets_are(tmp_path, no_network, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert str(tmp_path) in refused("mnist")
+
+
+@pytest.mark.parametrize("name", ["no_such_set", "no-such-set", "../mnist", "mnist:99.0.0", "mnist/no_such_config",
+                                  "huggingface:mnist"])
+def test_an_unknown_set_is_a_mistake(tmp_path, no_network, name):
+    assert name in refused(name, str(tmp_path))

@@ -1,0 +1,54 @@
+"""Bytes, levels and the network's [0, 1]."""
+
+import numpy as np
+import pytest
+
+from pcnn_keras.data.pixels import quantize, scale, to_bytes
+
+BYTES = np.arange(256, dtype=np.uint8)
+EVERY_NUMBER = range(2, 257)
+
+
+@pytest.mark.parametrize("num_levels", [2, 3, 4, 5, 32, 255, 256])
+def test_bins_are_in_order_of_equal_width_and_none_is_empty(num_levels):
+    levels = quantize(BYTES, num_levels)
+    assert levels.dtype == np.uint8
+    assert (np.diff(levels.astype(int)) >= 0).all()
+    widths = np.bincount(levels)
+    assert len(widths) == num_levels
+    assert widths.max() - widths.min() <= 1
+    assert widths.max() == widths.min() or 256 % num_levels
+
+
+def test_with_two_levels_above_half_is_1():
+    np.testing.assert_array_equal(quantize(BYTES, 2), BYTES / 255 > 0.5)
+
+
+def test_quantize_keeps_the_shape_and_its_argument():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), np.uint8)
+    before = images.copy()
+    assert quantize(images, 32).shape == images.shape
+    np.testing.assert_array_equal(images, before)
+
+
+def test_scale_is_level_over_the_highest_level():
+    for num_levels in EVERY_NUMBER:
+        levels = np.arange(num_levels)
+        scaled = scale(levels.astype(np.float32), num_levels)
+        assert scaled.dtype == np.float32
+        np.testing.assert_allclose(scaled, levels / (num_levels - 1), rtol=1e-6)
+        assert scaled.min() == 0 and scaled.max() <= 1
+
+
+def test_to_bytes_goes_from_black_to_white_in_even_steps():
+    for num_levels in EVERY_NUMBER:
+        shown = to_bytes(np.arange(num_levels), num_levels)
+        assert shown.dtype == np.uint8
+        assert (shown[0], shown[-1]) == (0, 255)
+        assert np.ptp(np.diff(shown.astype(int))) <= 1
+
+
+@pytest.mark.parametrize("num_levels", EVERY_NUMBER)
+def test_what_is_shown_quantizes_to_the_levels_it_was_made_from(num_levels):
+    levels = np.arange(num_levels)
+    np.testing.assert_array_equal(quantize(to_bytes(levels, num_levels), num_levels), levels)

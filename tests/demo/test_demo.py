@@ -1,0 +1,221 @@
+"""What the page is made of, without Gradio; the page itself is met in test_demo_page.py."""
+
+import base64
+import re
+import shlex
+import shutil
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, enlarge, save_model
+from PIL import Image
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.images import png
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.pixels import quantize, to_bytes
+from pcnn_keras.demo import parts as demo_parts
+
+CONFIG = TINY.replace(height=8, width=10, num_levels=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model of 8 x 10 pixels and 3 levels, without examples."""
+    folder = tmp_path_factory.mktemp("tiny")
+    save_model(enlarge(pcnn.build_model(CONFIG)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def opened(folder):
+    return demo_parts.open_model(folder)
+
+
+@pytest.fixture(scope="module")
+def results(opened):
+    """Twenty completions of an example of which the left half is visible: the first few, then all."""
+    mask = demo_parts.make_mask("left:5", CONFIG, 0)
+    return list(demo_parts.complete(opened, opened.examples[0], mask, 20, 0.5, 7))
+
+
+def shown(html):
+    """The pictures in an HTML text as arrays."""
+    sources = re.findall('<img[^>]* src="data:image/png;base64,([^"]*)"', html)
+    return [np.asarray(Image.open(BytesIO(base64.b64decode(source)))) for source in sources]
+
+
+def test_models_are_found_the_asked_for_first(tmp_path):
+    home = tmp_path / "saved_models"
+    with pytest.raises(pcnn.InputError, match="no trained model"):
+        demo_parts.find_models(home=home)
+    for name in ("digits", "half", "mnist", "own"):
+        (home / name).mkdir(parents=True)
+        CONFIG.save(home / name / "config.json")
+        if name != "half":
+            (home / name / "model.keras").touch()
+    assert demo_parts.find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
+    assert demo_parts.find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
+    (home / "mnist" / "model.keras").unlink()
+    assert demo_parts.find_models(home=home) == [home / "digits", home / "own"]
+    with pytest.raises(pcnn.InputError, match="not the folder"):
+        demo_parts.find_models(tmp_path, home)
+
+
+def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened, tmp_path, monkeypatch):
+    nothing = np.zeros((8, 10, 1), int)
+    np.testing.assert_array_equal(opened.examples, pcnn.inpaint(opened.model, nothing, nothing, 8).samples)
+    monkeypatch.setattr("pcnn_keras.network.model.load", lambda _: opened.model)  # the same, with examples beside it
+    (tmp_path / "examples").mkdir()
+    Image.new("L", (10, 8), 255).save(tmp_path / "examples" / "white.png")
+    np.testing.assert_array_equal(demo_parts.open_model(tmp_path).examples, np.full((1, 8, 10, 1), 2))
+
+
+def test_the_canvas_hands_back_what_it_was_given():
+    image = np.random.default_rng(0).integers(0, 3, (8, 10, 1))
+    mask = demo_parts.make_mask("random:0.5", CONFIG, 1)
+    for got, expected in zip(demo_parts.painted(demo_parts.canvas(image, mask, 3), CONFIG), (image, mask)):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("value", [
+    None, 7, "text", [], {}, {"levels": [0] * 80}, {"levels": [0] * 80, "mask": [1] * 79},
+    {"levels": [3] * 80, "mask": [1] * 80}, {"levels": [0] * 80, "mask": [2] * 80},
+    {"levels": [0.5] * 80, "mask": [1] * 80}, {"levels": ["0"] * 80, "mask": [1] * 80},
+    {"levels": [None] * 80, "mask": [1] * 80}, {"levels": [10**30] * 80, "mask": [1] * 80},
+    {"levels": [[0], 1] * 40, "mask": [1] * 80}, {"levels": [float("nan")] * 80, "mask": [1] * 80}])
+def test_a_picture_that_no_canvas_sends_is_an_input_error(value):
+    with pytest.raises(pcnn.InputError):
+        demo_parts.painted(value, CONFIG)
+
+
+def test_masks_to_choose_from_fit_and_are_those_of_the_command_line():
+    for config in (CONFIG, pcnn.Config(), pcnn.Config.preset("digits"), TINY.replace(height=1, width=1)):
+        for spec in demo_parts.presets(config):
+            np.testing.assert_array_equal(demo_parts.make_mask(spec, config, 3),
+                                          parse_mask(spec, config.height, config.width)(3))
+
+
+@pytest.mark.parametrize("spec", ["", "bottom", "bottom:99", "upper:2", "blobs:1000000000,2,7", "blobs:1,2,1000000",
+                                  "rect:1,1", "mask.png", "../mask.png"])
+def test_a_mask_that_is_none_is_an_input_error_and_no_file_is_read(spec, tmp_path, monkeypatch):
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    for place in (".", ".."):
+        Image.new("L", (10, 8)).save(f"{place}/mask.png")
+    with pytest.raises(pcnn.InputError):
+        demo_parts.make_mask(spec, CONFIG, 0)
+
+
+def test_an_upload_is_cropped_and_quantised_and_a_bad_one_is_refused_without_its_path(tmp_path):
+    Image.new("RGB", (40, 16), "white").save(tmp_path / "wide.png")
+    np.testing.assert_array_equal(demo_parts.read_upload(str(tmp_path / "wide.png"), CONFIG), np.full((8, 10, 1), 2))
+    (tmp_path / "text.png").write_text("not an image")
+    with pytest.raises(pcnn.InputError, match="^The file is not an image") as error:
+        demo_parts.read_upload(str(tmp_path / "text.png"), CONFIG)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_the_first_few_come_first_and_all_are_those_of_one_call(results, opened):
+    assert [len(result.completions.draw) for result in results] == [demo_parts.FIRST, 20]
+    expected = pcnn.inpaint(opened.model, results[0].image, results[0].mask, 20, 0.5, 7).ranked()
+    for got, wanted in zip(results[1].completions, expected):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("spec, count, temperature, seed", [
+    ("all", 4, 1, 0), ("none", 0, 1, 0), ("none", demo_parts.MOST + 1, 1, 0), ("none", 4, -1, 0), ("none", 4, 1, -1),
+    ("none", 4, 1, None)])
+def test_what_cannot_be_drawn_is_an_input_error(opened, spec, count, temperature, seed):
+    mask = demo_parts.make_mask(spec, CONFIG, 0)
+    with pytest.raises(pcnn.InputError):
+        list(demo_parts.complete(opened, opened.examples[0], mask, count, temperature, seed))
+
+
+def test_completions_are_shown_ranked_with_bars(results):
+    html = demo_parts.completion_buttons(results[1], 15, 2)
+    completions = results[1].completions
+    np.testing.assert_array_equal(shown(html), to_bytes(completions.samples[:15, ..., 0], 3))
+    bars = [float(width) for width in re.findall(r"width:(\d+)%", html)]
+    assert bars[0] == 100 and sorted(bars, reverse=True) == bars and bars[-1] > 0  # the range is that of all twenty
+    assert re.findall("<small>(.*?)</small>", html) == [f"{value:.1f}" for value in completions.log_likelihood[:15]]
+    assert re.findall('aria-pressed="(.*?)"', html).index("true") == 2
+    assert len(shown(demo_parts.example_buttons(results[1].opened))) == 8
+
+
+def test_figures_are_the_mean_and_the_probability_of_what_was_drawn(results, opened):
+    result = results[1]
+    mean, heat, scale = shown(demo_parts.figures(result, 15, 1))
+    np.testing.assert_array_equal(mean, to_bytes(result.completions.samples[:15, ..., 0], 3).mean(0).round())
+    sample = result.completions.samples[1]
+    probabilities = pcnn.pixel_probabilities(opened.model, sample[None], result.mask[None])[0]
+    for row, column in np.ndindex(8, 10):
+        if result.mask[row, column]:
+            assert set(heat[row, column]) == {to_bytes(sample[row, column, 0], 3)}
+        else:
+            place = probabilities[row, column, 0, sample[row, column, 0]] * 63
+            either = scale[0, [int(place), min(int(place) + 1, 63)]].astype(int)  # the scale has 64 colours
+            assert (either.min(0) - 3 <= heat[row, column]).all() and (heat[row, column] <= either.max(0) + 3).all()
+
+
+def test_progression_goes_row_by_row_and_ends_with_the_completion(results):
+    *stages, moving = demo_parts.progression(results[1], 3)
+    assert len(stages) == 9  # nothing drawn, then one more of eight rows
+    assert "0 of 8 rows" in stages[0] and "8 of 8 rows" in stages[-1]
+    final = to_bytes(results[1].completions.samples[3, ..., 0], 3)
+    for row, stage in enumerate(stages):
+        np.testing.assert_array_equal(shown(stage)[0][:row], final[:row])
+    np.testing.assert_array_equal(shown(stages[-1])[0], final)
+    assert (shown(stages[0])[0] != final).any()
+    np.testing.assert_array_equal(shown(moving)[0], shown(stages[0])[0])
+
+
+def test_the_downloaded_command_line_draws_the_same_completions_again(
+        results, folder, tmp_path, call_here):
+    """Unpacked in a folder that has the model's folder below, as a user would."""
+    shutil.copytree(folder, tmp_path / "saved_models" / "tiny")
+    result = results[1]._replace(opened=results[1].opened._replace(folder=Path("saved_models/tiny")))
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    archive, *written = demo_parts.save(result, 12, unpacked)
+    with zipfile.ZipFile(archive) as file:
+        assert sorted(file.namelist()) == sorted(path.name for path in written) == [
+            "command.txt", "grid.png", "image.png", "mask.png", "samples.npz"]
+        file.extractall(tmp_path)
+    line = (tmp_path / "command.txt").read_text()
+    assert shlex.split(line)[0] == "python"
+    assert "--num-samples 20 --temperature 0.5 --seed 7 --keep-best 12" in line
+    code, _, errors = call_here(line.removeprefix("python ").strip())
+    assert (code, errors) == (0, "")
+    with np.load(tmp_path / "samples" / "samples.npz") as again, np.load(tmp_path / "samples.npz") as first:
+        assert set(again) == set(first)
+        for name in first:
+            np.testing.assert_array_equal(again[name], first[name])
+            assert again[name].dtype == first[name].dtype
+        np.testing.assert_array_equal(again["samples"][0], result.completions.samples)
+    grids = [np.asarray(Image.open(tmp_path / place / "grid.png")) for place in (".", "samples")]
+    np.testing.assert_array_equal(*grids)
+
+
+def test_levels_survive_the_way_through_a_png_file():
+    for num_levels in range(2, 257):
+        levels = np.arange(num_levels)[None, :, None]
+        with Image.open(BytesIO(png(to_bytes(levels, num_levels)))) as file:
+            np.testing.assert_array_equal(quantize(np.asarray(file), num_levels), levels[..., 0])
+
+
+@pytest.mark.parametrize("command", ["--no-such-flag", "--port 0", "--port x", "--model missing", ""])
+def test_a_mistake_is_said_in_one_line(call_here, command):
+    code, out, errors = call_here(f"pcnn_keras/demo/__main__.py {command}")
+    assert (code, out) == (2, "")
+    assert len(errors.splitlines()) == 1 and errors.startswith("demo.py: "), errors
+
+
+def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, out, errors = call_here(f"pcnn_keras/demo/__main__.py --model {folder}")
+    assert (code, out) == (2, "")
+    assert len(errors.splitlines()) == 1 and "requirements-demo.txt" in errors

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+from conftest import TINY, enlarge, run_here, save_model
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.sources import load_labels, load_model_images
+from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
+from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table
+from pcnn_keras.inference.inputs import network_inputs
+from pcnn_keras.inference.likelihood import score
+
+
+@pytest.fixture(scope="module")
+def digits():
+    config = pcnn.Config.preset("digits")
+    return config, load_model_images(config)
+
+
+def test_labels_stand_in_the_order_of_the_images(digits):
+    """Means of the classes of one split tell the classes of another: not so if any split were shuffled."""
+    _, images = digits
+    labels = load_labels("digits")
+    assert [len(part) for part in labels] == [len(part) for part in images]
+    means = np.stack([images.train[labels.train == c].mean(axis=0) for c in range(10)])
+    for part, classes in ((images.validation, labels.validation), (images.test, labels.test)):
+        guess = ((part[:, None] - means) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)
+        assert (guess == classes).mean() > 0.8
+    assert load_labels("celeba") is None
+
+
+def test_a_classifier_learns(digits):
+    config, images = digits
+    _, accuracy = train_classifier(config, images, load_labels("digits"))
+    assert accuracy > 0.95
+
+
+def test_likelihoods_of_the_parts(tiny):
+    rng = np.random.default_rng(0)
+    images, masks = rng.integers(0, 2, (7, 4, 5, 1)), rng.integers(0, 2, (7, 4, 5, 1))
+    inputs = network_inputs(images, masks, 2)
+    heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny(inputs)["conditional_logits"],
+             "unconditional": tiny(network_inputs(images, 0 * masks, 2))["logits"]}
+    found = likelihoods(tiny, images, masks, batch_size=3)
+    assert set(found) == set(heads)
+    for name, logits in heads.items():
+        np.testing.assert_allclose(found[name], score(logits, images, masks), rtol=1e-4)
+
+
+@pytest.mark.parametrize("with_classifier", [True, False])
+def test_every_figure_is_there_with_its_error(with_classifier, capsys):
+    config = TINY.replace(height=8, width=8)
+    model = enlarge(pcnn.build_model(config), 2.0)
+    rng = np.random.default_rng(0)
+    images, reference = rng.integers(0, 2, (2, 12, 8, 8, 1)).astype(np.int32)
+    classifier = build_classifier(config, 10) if with_classifier else None
+    shares = []
+    result = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5, progress=shares.append)
+    assert list(result["masks"]) == list(mask_specs(config)) and shares[-1] == 1
+    realism = {"confidence", "density", "coverage"}
+    assert set(result["real"]) == (realism if with_classifier else set())
+    for spec, figures in result["masks"].items():
+        expected = {"hidden_share", "hamming_distance", "rank_of_truth", "rank_histogram"}
+        expected |= {f"{head}_{unit}" for head in ("sum", "conditional_head", "unconditional")
+                     for unit in ("nats_per_image", "nats_per_hidden_pixel", "bits_per_dimension")}
+        if with_classifier:
+            expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation"}
+        assert set(figures) == expected
+        assert sum(figures["rank_histogram"]) == 5
+        nats, bits = figures["sum_nats_per_hidden_pixel"], figures["sum_bits_per_dimension"]
+        assert bits["mean"] == pytest.approx(nats["mean"] / np.log(2)) and nats["error"] > 0
+        assert spec in table(result)
+    again = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5)
+    assert json.dumps(again) == json.dumps(result)
+    json.loads(json.dumps(result))
+
+
+def test_what_the_model_drew_itself_has_any_rank_among_its_draws(tiny, monkeypatch):
+    """It is calibrated by definition: every rank is as likely as any other, equal completions counted half."""
+    monkeypatch.setattr("pcnn_keras.evaluation.evaluate.mask_specs", lambda config: {"none": "none"})
+    nothing = np.zeros((150, 4, 5, 1), int)
+    images = pcnn.inpaint(tiny, nothing, nothing, 1, seed=1000 + np.arange(150)).samples[:, 0]
+    rank = evaluate(tiny, images, images, num_samples=20, num_drawn=150)["masks"]["none"]["rank_of_truth"]
+    assert rank["mean"] == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 150))
+    assert rank["error"] == pytest.approx(np.sqrt(1 / 12 / 150), rel=0.2)
+
+
+def test_the_program_evaluates_the_first_of_the_test_split(tmp_path, digits):
+    config, images = digits
+    small = config.replace(filters=6, prior_depth=0, conditioning_depth=0)
+    model = save_model(enlarge(pcnn.build_model(small)), tmp_path)
+    done = run_here("pcnn_keras/evaluate.py", "--model", tmp_path, "--limit", 10, "--drawn", 2, "--num-samples", 3,
+                    "--json", tmp_path / "f.json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    result = json.loads((tmp_path / "f.json").read_text())
+    assert [result[name] for name in ("dataset", "images", "images_drawn", "samples")] == ["digits", 10, 2, 3]
+    assert "no realism" in done.stdout and done.stdout.endswith(table(result) + "\n")
+    masks = np.zeros((10, 8, 8, 1), int)
+    nats = -pcnn.log_likelihood(model, images.test[:10], masks)
+    assert result["masks"]["none"]["sum_nats_per_image"]["mean"] == pytest.approx(nats.mean(), rel=1e-5)
+    assert [sum(figures["rank_histogram"]) for figures in result["masks"].values()] == [2] * 6

@@ -1,0 +1,69 @@
+import itertools
+
+import numpy as np
+import pytest
+
+import pcnn_keras as pcnn
+from pcnn_keras.inference.progression import progression_stages
+
+MASK = np.array([[1, 0, 1, 1, 1], [1, 1, 0, 1, 1], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]])[..., None]
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 2, (4, 5, 1))
+
+
+def exact(model, image, mask, known):
+    """p(x_i | known pixels, c) of every pixel, by adding up all completions of `mask` that agree."""
+    hidden = mask[..., 0] == 0
+    every = np.repeat(image[None], 2 ** hidden.sum(), 0)
+    every[:, hidden] = np.array(list(itertools.product((0, 1), repeat=hidden.sum())))[..., None]
+    weight = np.exp(pcnn.log_likelihood(model, every, np.repeat(mask[None], len(every), 0)).astype(float))
+    weight *= (every == image)[:, known[..., 0] == 1].all(axis=(1, 2))
+    return np.tensordot(weight / weight.sum(), np.eye(2)[every], axes=1)
+
+
+def test_stages_are_the_conditionals_of_the_model(tiny, image):
+    """The exact conditionals of all five hidden pixels, with the conditioning unchanged."""
+    result = pcnn.probability_progression(tiny, image, MASK, num_stages=6, num_continuations=4000, seed=3)
+    np.testing.assert_array_equal(result.sample, pcnn.inpaint(tiny, image, MASK, 1, seed=3).samples[0])
+    for count, known, probabilities in zip(range(6), result.known, result.probabilities):
+        assert known.sum() == MASK.sum() + count
+        np.testing.assert_allclose(probabilities, exact(tiny, result.sample, MASK, known), atol=0.03)
+    np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), result.sample)
+
+
+def test_a_given_completion_is_followed(tiny, image):
+    sample = pcnn.inpaint(tiny, image, MASK, 20, seed=3).ranked().samples[-1]
+    result = pcnn.probability_progression(tiny, image, MASK, sample, num_stages=3, num_continuations=2)
+    np.testing.assert_array_equal(result.sample, sample)
+    np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), sample)
+    with pytest.raises(pcnn.InputError, match="visible"):
+        pcnn.probability_progression(tiny, 1 - image, MASK, sample)
+
+
+def test_a_stage_a_row_is_handed_out_when_its_row_is_drawn(tiny, image):
+    mask = np.ones_like(MASK)
+    mask[1, 2:], mask[3, :2] = 0, 0
+    stages = list(progression_stages(tiny, image, mask, num_stages=None, num_continuations=2, seed=3))
+    assert [stage.known.sum() for stage in stages] == [15, 18, 20]
+    assert stages[1].known[:3].all() and stages[0].probabilities.shape == (4, 5, 1, 2)
+    np.testing.assert_array_equal(stages[-1].probabilities.argmax(-1), stages[0].sample)
+
+
+def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known(tiny_rgb):
+    image, mask = np.zeros((3, 4, 3), int), np.zeros((3, 4, 1), int)
+    mask[1] = 1
+    result = pcnn.probability_progression(tiny_rgb, image, mask, num_stages=3, num_continuations=8)
+    np.testing.assert_array_equal(result.known[0], mask)
+    assert result.known[-1].all() and result.probabilities.shape == (3, 3, 4, 3, 3)
+    np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"num_stages": 1}, {"num_continuations": 0}, {"seed": -1},
+                                    {"seed": -1, "sample": np.zeros((4, 5, 1), int)}, {"sample": [[1], [[2]]]},
+                                    {"mask": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}])
+def test_bad_arguments_are_input_errors(tiny, image, change):
+    with pytest.raises(pcnn.InputError):
+        pcnn.probability_progression(tiny, **{"image": image, "mask": MASK, **change})

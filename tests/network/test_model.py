@@ -1,0 +1,259 @@
+import os
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import TINY, enlarge, save_model
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.pixels import conditioning_input
+from pcnn_keras.training.train import compile_model
+
+MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
+          {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
+SIZES = [{"height": 4, "width": 5}, {"height": 1, "width": 1}, {"height": 1, "width": 6}, {"height": 6, "width": 1},
+         {"height": 5, "width": 4, "kernel_size": 5, "prior_depth": 0}, {"height": 7, "width": 3, "head_filters": 40}]
+
+
+def sensitivity(model, rng, mask):
+    """|d logits[i, j, c] / d image[i', j', c']|, summed over levels and a few random images under a mask."""
+    import tensorflow as tf
+
+    config = model.config
+    size = (config.height, config.width, config.channels)
+    total = 0
+    vectorised = config.conditioner != "unet"  # it crashes TensorFlow 2.21
+    for _ in range(3 if vectorised else 1):
+        image = tf.constant(rng.random((1, *size)), tf.float32)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(image)
+            inputs = {"image": image, "conditioning": conditioning_input(image, tf.constant(mask[None]), tf.concat)}
+            picked = tf.reshape(model(inputs)["logits"], (-1, config.num_levels))
+        total = total + np.abs(tape.jacobian(picked, image, experimental_use_pfor=vectorised)).sum(axis=(1, 2))
+    return total.reshape(*size, *size)
+
+
+@pytest.mark.parametrize("merge", MERGES[:3])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_logits_see_exactly_what_comes_before(merge, channels, size):
+    """On weights as they are drawn, nothing visible: zero at itself and later, above zero at all it should see."""
+    model = pcnn.build_model(TINY.replace(channels=channels, filters=8, **size, **merge))
+    config = model.config
+    seen = sensitivity(model, np.random.default_rng(0), np.zeros((config.height, config.width, 1), np.float32))
+    reach = (config.kernel_size // 2) * (config.prior_depth + 1)
+    size = (config.height, config.width, channels)
+    for at in np.ndindex(*size):
+        for other in np.ndindex(*size):
+            value = seen[at + other]
+            if other >= at:
+                assert value == 0, (at, other)
+            elif at[0] - other[0] <= reach and abs(at[1] - other[1]) <= reach:
+                assert value > 0, (at, other)
+
+
+@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whatever_the_mask_no_logit_sees_a_hidden_pixel_from_itself_on(merge, channels):
+    """And every visible pixel may be seen from anywhere."""
+    model = enlarge(pcnn.build_model(TINY.replace(channels=channels, conditioning_depth=4, **{
+        name: value for name, value in merge.items() if name != "conditioning_depth"})), 2.0)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        mask = rng.integers(0, 2, (4, 5, 1)).astype(np.float32)
+        seen = sensitivity(model, rng, mask)
+        for at in np.ndindex(4, 5, channels):
+            for other in np.ndindex(4, 5, channels):
+                if mask[other[:2]]:
+                    assert seen[at + other] > 0, (at, other)
+                elif other >= at:
+                    assert seen[at + other] == 0, (at, other)
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_conditional_logits_see_every_visible_pixel_and_the_mask(merge):
+    import tensorflow as tf
+
+    model = enlarge(pcnn.build_model(TINY.replace(**{"conditioning_depth": 4, **merge})), 1.0)
+    x = tf.constant(np.random.default_rng(0).random((1, 4, 5, 2)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        picked = tf.reshape(model.conditioner(x)["conditional_logits"], (20, 2))[:, 1]
+    assert (np.abs(tape.jacobian(picked, x, experimental_use_pfor=False)[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize("channels, num_levels", [(1, 2), (1, 3), (3, 2)])
+def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
+    config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
+    model = enlarge(pcnn.build_model(config), 3.0)
+    hidden = np.array([[1, 1], [0, 1]] if channels == 1 else [[0, 1], [0, 1]], bool)
+    grid = np.meshgrid(*[range(num_levels)] * (hidden.sum() * channels))
+    values = np.stack(grid, -1).reshape(-1, hidden.sum(), channels)
+    images = np.ones((len(values), 2, 2, channels), int)
+    images[:, hidden] = values
+    masks = np.broadcast_to(~hidden[..., None], (len(values), 2, 2, 1)).astype(int)
+    nats = pcnn.log_likelihood(model, images, masks)
+    assert np.exp(nats.astype(float)).sum() == pytest.approx(1, abs=1e-5)
+    assert nats.std() > 0.1
+
+
+def test_logits_are_merged_as_equation_3_or_with_the_weights_that_are_predicted():
+    rng = np.random.default_rng(0)
+    x = {"image": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 1)), "float32"),
+         "conditioning": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 2)), "float32")}
+    for merge in ("sum", "weighted", "blocks"):
+        model = enlarge(pcnn.build_model(TINY.replace(merge=merge)), 2.0)
+        y, context = model(x), model.conditioner(x["conditioning"])
+        features = {"features": context["features"]} if merge == "blocks" else {}
+        prior, conditional = model.prior({"image": x["image"], **features}), context["conditional_logits"]
+        w, u = np.moveaxis(context["weights"], -1, 0)[..., None, None] if merge == "weighted" else (1, 1)
+        assert merge != "weighted" or (np.ptp(w) > 0.1 and np.ptp(u) > 0.1)
+        np.testing.assert_allclose(y["logits"], w * prior + u * conditional, atol=1e-5)
+        np.testing.assert_allclose(y["conditional_logits"], conditional, atol=1e-6)
+        np.testing.assert_allclose(model.decoder({"image": x["image"], **context}), y["logits"], atol=1e-6)
+        assert y["logits"].shape == (3, 4, 5, 1, 2)
+        if features:
+            assert np.abs(prior - model.prior({"image": x["image"], "features": 0 * context["features"]})).max() > 0.1
+
+
+@pytest.mark.parametrize("sides, coarsest", [
+    ((28, 28), (7, 7)), ((9, 17), (3, 5)), ((8, 3), (8, 3)), ((64, 1), (8, 1))])
+def test_a_unet_halves_sides_until_none_is_above_eight(sides, coarsest):
+    config = TINY.replace(height=sides[0], width=sides[1], conditioner="unet", attention_heads=1, conditioning_depth=1)
+    conditioner = pcnn.build_model(config).conditioner
+    assert conditioner.get_layer("conditioning_attention").output.shape[1:3] == coarsest
+    assert [layer.output.shape[1:3] for layer in conditioner.layers if "block" in layer.name] == [coarsest]
+
+
+@pytest.mark.parametrize("preset, prior, conditioner", [
+    ("mnist", 596_130, 417_858), ("celeba", 3_056_919, 2_015_868), ("digits", 17_924, 8_964)])
+def test_parameter_counts(preset, prior, conditioner):
+    model = pcnn.build_model(pcnn.Config.preset(preset))
+    assert (model.prior.count_params(), model.conditioner.count_params()) == (prior, conditioner)
+    assert model.count_params() == prior + conditioner
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"channels": 3, "num_levels": 256, "filters": 5}, {"height": 1, "width": 1}, {"head_filters": 7, "channels": 3},
+    {"prior_depth": 0, "conditioning_depth": 0}, *MERGES[1:],
+    {"merge": "blocks", "feature_stacks": "vertical", "masks": ("blobs", "none")}])
+def test_any_config_builds_and_survives_saving(changes, tmp_path):
+    config = TINY.replace(**changes)
+    model = save_model(pcnn.build_model(config), tmp_path)
+    copy = pcnn.load(tmp_path)
+    assert copy.config == config
+    for a, b in zip(model.get_weights(), copy.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    x = {"image": np.ones((2, config.height, config.width, config.channels), "float32"),
+         "conditioning": np.ones((2, config.height, config.width, config.channels + 1), "float32")}
+    np.testing.assert_array_equal(model(x)["logits"], copy(x)["logits"])
+
+
+def test_weights_files_load_too(tiny, tmp_path):
+    tiny.save_weights(tmp_path / "w.weights.h5")
+    copy = pcnn.build_model(TINY)
+    copy.load_weights(tmp_path / "w.weights.h5")
+    for a, b in zip(tiny.get_weights(), copy.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_seed_draws_the_weights():
+    def weights(seed):
+        return np.concatenate([w.ravel() for w in pcnn.build_model(TINY.replace(seed=seed)).get_weights()])
+
+    np.testing.assert_array_equal(weights(1), weights(1))
+    assert (weights(1) != weights(2)).any()
+    same_in_another_process = subprocess.run(
+        [sys.executable, "-c", "from conftest import TINY; import pcnn_keras as pcnn; "
+         "print(*(float(abs(w).sum()) for w in pcnn.build_model(TINY.replace(seed=1)).get_weights()))"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    sums = [float(abs(w).sum()) for w in pcnn.build_model(TINY.replace(seed=1)).get_weights()]
+    assert [float(text) for text in same_in_another_process.stdout.split()] == pytest.approx(sums, rel=1e-6)
+
+
+def test_building_leaves_the_callers_random_numbers_alone():
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    pcnn.build_model(TINY)
+    assert random.random() == expected
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda folder: (folder / "model.keras").unlink(), "holds no model.keras"),
+    (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
+    (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
+    (lambda folder: (folder / "config.json").write_text("[" * 200_000), "config.json"),
+    (lambda folder: (folder / "config.json").write_text('{"colour": 3}'), "colour"),
+    (lambda folder: TINY.replace(filters=9).save(folder / "config.json"), "not that of"),
+    (lambda folder: os.truncate(folder / "model.keras", 5000), "cannot be read")])
+def test_a_spoilt_folder_is_an_input_error(tiny, tmp_path, spoil, message):
+    save_model(tiny, tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(pcnn.InputError, match=message) as error:
+        pcnn.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture(params=["float32", "mixed_float16"])
+def policy(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before)
+
+
+def test_training_steps_lower_the_loss_in_mixed_precision_too(policy):
+    model = pcnn.build_model(TINY.replace(channels=3))
+    assert model.get_layer("prior").get_layer("prior_output").compute_dtype == policy.compute_dtype
+    compile_model(model, 10)
+    rng = np.random.default_rng(0)
+    levels, hidden = rng.integers(0, 2, (8, 4, 5, 3)), rng.integers(0, 2, (8, 4, 5, 1)).astype("float32")
+    x = {"image": levels.astype("float32"), "conditioning": np.concatenate([levels * (1 - hidden), 1 - hidden], -1)}
+    heads = ("logits", "conditional_logits")
+    losses = [model.train_on_batch(x, dict.fromkeys(heads, levels), dict.fromkeys(heads, hidden))[0] for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
+JAX_RUN = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+import keras, numpy as np
+import pcnn_keras as pcnn
+from pcnn_keras.training.train import compile_model
+assert keras.backend.backend() == "jax"
+model = pcnn.load(sys.argv[1])
+print(float(pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]))
+compile_model(model, 10)
+x = {"image": np.ones((8, 4, 5, 1), "float32"), "conditioning": np.ones((8, 4, 5, 2), "float32")}
+heads = ("logits", "conditional_logits")
+y, w = dict.fromkeys(heads, np.ones((8, 4, 5, 1), int)), dict.fromkeys(heads, np.ones((8, 4, 5, 1), "float32"))
+first, *_, last = [float(model.train_on_batch(x, y, w)[0]) for _ in range(8)]
+assert last < first, (first, last)
+"""
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_loads_and_trains_on_jax_without_tensorflow(merge, tmp_path):
+    pytest.importorskip("jax")
+    model = save_model(enlarge(pcnn.build_model(TINY.replace(**merge)), 2.0), tmp_path)
+    run = subprocess.run([sys.executable, "-c", JAX_RUN, str(tmp_path)], capture_output=True, text=True,
+                         env={**os.environ, "KERAS_BACKEND": "jax"})
+    assert run.returncode == 0, run.stderr
+    expected = pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]
+    assert float(run.stdout) == pytest.approx(expected, abs=1e-4)
+
+
+def test_config_says_what_is_wrong():
+    for change in ({"height": 0}, {"channels": 2}, {"num_levels": 1}, {"kernel_size": 4}, {"alpha": -1.0},
+                   {"learning_rate": float("nan")}, {"filters": "many"}, {"iter_max": 1}, {"seed": 2**63}):
+        with pytest.raises(pcnn.InputError, match="Received"):
+            TINY.replace(**change)
+    with pytest.raises(pcnn.InputError, match="mnist, celeba, digits"):
+        pcnn.Config.preset("imagenet")
+    assert pcnn.Config.from_dict(TINY.to_dict()) == TINY
+    assert keras.config.floatx() == "float32"

@@ -1,0 +1,236 @@
+"""What ends training before its time leaves a run that goes on, and a line that says how."""
+
+import json
+import os
+import resource
+import runpy
+import shlex
+import shutil
+import signal
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CONFIG, IMAGES, STEPS, history
+from test_training import new_recorder
+
+from pcnn_keras.errors import InputError, Stopped
+from pcnn_keras.files import replacing
+from pcnn_keras.training import train as training
+from pcnn_keras.training.train import CHECKPOINT, Recorder, train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(Recorder, "_draw_completions", lambda *_: None)
+    monkeypatch.setattr(training, "training_curves", lambda *_: None)
+
+
+@pytest.fixture
+def uninterrupted(run):
+    return history(run)
+
+
+def at_step(step, action, monkeypatch):
+    """Has `action` called when a step is over, before anything is kept of it."""
+    original = Recorder.on_train_batch_end
+
+    def wrapper(recorder, *args, **kwargs):
+        if recorder.step == step - 1:
+            action()
+        original(recorder, *args, **kwargs)
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", wrapper)
+
+
+def kept_step(folder):
+    with np.load(folder / CHECKPOINT) as file:
+        return json.loads(str(file["run"]))["step"]
+
+
+def stop(*args, **kwargs):
+    """The message, one line, that training stops with."""
+    with pytest.raises(Stopped) as caught:
+        train(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def assert_ends_as(folder, expected):
+    train(CONFIG, IMAGES, folder, resume=True)
+    found = history(folder)
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.parametrize("number, step", [
+    (signal.SIGINT, 2),  # inside an epoch
+    pytest.param(signal.SIGINT, STEPS, marks=pytest.mark.full),  # at its end
+    pytest.param(signal.SIGTERM, 2, marks=pytest.mark.full),
+])
+def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, monkeypatch, uninterrupted, number, step):
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        at_step(step, lambda: signal.raise_signal(number), patch)
+        message = stop(CONFIG, IMAGES, tmp_path)
+    assert signal.getsignal(number) is before
+    assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
+    assert kept_step(tmp_path) == step
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+@pytest.fixture
+def heeding():
+    """Ctrl-C interrupts, which a shell's background job ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.full
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted, heeding):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        at_step(3, twice, patch)
+        assert "up to step 0" in stop(CONFIG, IMAGES, tmp_path)
+    assert kept_step(tmp_path) == 0
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_what_stops_a_run_before_anything_is_kept_says_so(tmp_path):
+    for reason in (KeyboardInterrupt, ConnectionError("another machine was lost")):
+        with pytest.raises(Stopped, match="at step 0: .*Nothing is kept yet") as caught:
+            with new_recorder(tmp_path).minding_interruptions():
+                raise reason
+        assert caught.value.flags is None
+
+
+def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(STEPS + 1, lambda: signal.raise_signal(signal.SIGINT), patch)
+        stop(CONFIG, IMAGES, tmp_path)
+    kept = {path: path.read_bytes() for path in (tmp_path / CHECKPOINT, tmp_path / "last.keras")}
+    with pytest.raises(Stopped) as caught:
+        train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True)
+    message = str(caught.value)
+    assert "not a finite number" in message and f"up to step {STEPS + 1}" in message
+    assert int(message.split("step ")[1].split(":")[0]) > STEPS + 1
+    assert caught.value.flags == "--learning-rate 5e+29"
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path, monkeypatch):
+    recorder = new_recorder(tmp_path)
+    recorder.save()
+    weight = recorder.model.trainable_variables[3]
+    weight.assign(np.full(weight.shape, np.nan))
+    recorder.step = 1
+    with pytest.raises(Stopped, match="up to step 0"):
+        recorder.save()
+    assert kept_step(tmp_path) == 0
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk on which files cannot grow beyond a size, for real."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
+        stop(CONFIG, IMAGES, tmp_path)
+    size = (tmp_path / CHECKPOINT).stat().st_size
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with files_of_at_most(size // 2):
+        message = stop(CONFIG, IMAGES, tmp_path, resume=True)
+    assert "cannot be written" in message and "up to step 2" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "something half-written is left"
+    assert kept_step(tmp_path) == 2
+    assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path):
+    with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written"):
+        train(CONFIG, IMAGES, tmp_path)
+    assert not (tmp_path / CHECKPOINT).exists()
+    train(CONFIG.replace(epochs=1), IMAGES, tmp_path)  # and the folder is as good as free
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_too_little_space_is_foreseen(tmp_path, monkeypatch, missing):
+    """Ten times the weights, and five megabytes, are needed."""
+    recorder = new_recorder(tmp_path)
+    free = 10 * sum(weight.numpy().nbytes for weight in recorder.model.weights) + 5_000_000 - missing
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))
+    with pytest.raises(InputError, match="too little space: the run needs about .* MB") if missing else nullcontext():
+        training._check_space(tmp_path / "run", recorder.model)
+
+
+def test_a_file_that_cannot_grow_is_said_by_the_one_who_writes(tmp_path):
+    with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written: File too large"):
+        with replacing(tmp_path / "file") as aside:
+            aside.write_bytes(b"0" * 5000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    for text in ("new", "newer"):
+        with replacing(tmp_path / "link") as aside:
+            aside.write_text(text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "file").read_text() == text
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["file"]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(InputError, match=f"{name} cannot be written: it is no regular file"):
+            with replacing(tmp_path / name):
+                pytest.fail("it may be written")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_programs_that_write_one_file_do_not_meet(tmp_path):
+    with replacing(tmp_path / "file.txt") as aside:
+        assert str(os.getpid()) in aside.name and aside.suffix == ".txt"
+        aside.touch()
+
+
+
+
+def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
+                                     "--filters 4 --depth 0 --size 4 --output".split() + ["a run"])
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
+        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    out, errors = capfd.readouterr()
+    assert exited.value.code == 1
+    assert errors == ("train.py: Stopped at step 2: interrupted. a run holds the run up to step 2. "
+                      "To go on: python train.py --output 'a run' --resume\n")
+    assert "Stopping after this step" in out
+    monkeypatch.setattr(sys, "argv", shlex.split(errors.split("python ")[1]))
+    with pytest.raises(SystemExit) as exited:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    assert not exited.value.code
+    assert [row["step"] for row in history(tmp_path / "a run")] == [3]
