@@ -179,8 +179,21 @@ def _check(config):
     expect("clip_norm", config.clip_norm >= 0, "at least 0")
 
 
+PAPER = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
+"""Where the paper is not silent: the rate, the loss of equation 2, gradients as they are."""
+
+MEASURED = {"merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
+            "batch_size": 16}
+"""What measured best, whatever the data (docs/experiments.md)."""
+
 PRESETS = {
-    "mnist": Config(),
+    "mnist": Config(
+        epochs=8, masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"), **MEASURED),
+    "paper-mnist": Config(**PAPER),
+    "paper-celeba": Config(
+        dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
+        conditioning_depth=17, head_filters=1023, epochs=60, **PAPER,
+    ),
     "celeba": Config(
         dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
         conditioning_depth=17, head_filters=1023, epochs=60,
