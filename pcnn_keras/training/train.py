@@ -25,12 +25,11 @@ from pcnn_keras.config import CHANGEABLE, Config
 from pcnn_keras.data import pipeline
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers, replacing
-from pcnn_keras.network.losses import CrossEntropy, Nats
 from pcnn_keras.network.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
+from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import Single
 
-HEADS = ("logits", "conditional_logits")
 JUDGED_BY = "val_logits_nats_per_image"
 CHECKPOINT_SECONDS = 300
 HELD_OUT_IMAGES = 1000
@@ -38,34 +37,6 @@ COPIES = 10
 """Of the weights on the disk: a checkpoint has 3, and 3 aside; two model files, one aside; `serving/`."""
 SMALL_FILES = 5_000_000
 """Bytes of pictures, history and graphs, roughly."""
-
-
-def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):
-    """Compiles a model with the optimizer, losses and metrics of its config.
-
-    Args:
-        model: a `PixelConstrainedCNN`.
-        total_steps: length of the run, over which the learning rate's schedule stretches.
-        optimizer: Keras's Adam, or one that takes the same arguments.
-    """
-    config = model.config
-    model.compile(
-        optimizer(learning_rate(config, total_steps), global_clipnorm=config.clip_norm or None),
-        loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
-        loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
-        weighted_metrics={head: [Nats("image"), Nats("hidden_pixel")] for head in HEADS},
-        jit_compile=model.jit_compile,
-    )
-
-
-def learning_rate(config, total_steps):
-    """The paper's constant rate, or a warm-up to a peak and a cosine down to zero."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warmup = min(config.warmup_steps, total_steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, total_steps - warmup, warmup_target=config.learning_rate * config.schedule_peak,
-        warmup_steps=warmup)
 
 
 def train(config, images, output, resume=False, strategy=None):

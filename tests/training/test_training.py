@@ -12,7 +12,8 @@ import pcnn_keras as pcnn
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.training import train as training
-from pcnn_keras.training.train import CHECKPOINT, Recorder, learning_rate, train
+from pcnn_keras.training.compile import compile_model, learning_rate
+from pcnn_keras.training.train import CHECKPOINT, Recorder, train
 
 PICTURES = ("curves.png", "completions.png")
 
@@ -20,7 +21,7 @@ PICTURES = ("curves.png", "completions.png")
 def new_recorder(folder):
     """A `Recorder` of a run that has not made a step."""
     model = pcnn.build_model(CONFIG)
-    training.compile_model(model, 10)
+    compile_model(model, 10)
     model.optimizer.build(model.trainable_variables)
     recorder = Recorder(folder, CONFIG, IMAGES)
     recorder.set_model(model)
