@@ -155,10 +155,10 @@ class _Judge:
     def look(self, levels):
         """Confidence `(n,)`, class `(n,)` and features `(n, d)` of images."""
         import numpy as np
+        from keras import ops
 
         from pcnn_keras.data.pixels import scale
         from pcnn_keras.inference.inputs import predict
-        from keras import ops
 
 
         features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
