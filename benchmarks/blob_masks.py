@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
 
 def main():
     import tensorflow as tf
-    from test_masks import literal_blob_mask
+    from test_blobs import literal_blob_mask
 
     print(machine())
     rng = random.Random(0)

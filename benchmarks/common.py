@@ -35,7 +35,7 @@ def mnist(config):
 def judge_after(model, steps, train, held_out, first_step=0):
     """Trains a model on MNIST for so many steps, and says what it makes of the held-out images."""
     from pcnn_keras.data import pipeline
-    from pcnn_keras.training.train import compile_model
+    from pcnn_keras.training.compile import compile_model
 
     compile_model(model, steps)
     model.fit(pipeline.training_batches(train, model.config, first_step, steps), verbose=0, shuffle=False)

@@ -18,7 +18,7 @@ STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
 
 def main():
     from pcnn_keras.data import pipeline
-    from pcnn_keras.training.train import compile_model
+    from pcnn_keras.training.compile import compile_model
 
     config = pcnn.Config.preset("mnist")
     levels = np.random.default_rng(0).integers(0, 2, (5000, 28, 28, 1), dtype=np.uint8)

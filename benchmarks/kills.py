@@ -8,6 +8,7 @@ if the two runs differ in a step, in the images and masks of a step, or in a fig
 
 import csv
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ import numpy as np
 from common import machine
 
 import pcnn_keras as pcnn
+from pcnn_keras.files import CHECKPOINT
 
 CONFIG = pcnn.Config.preset("digits").replace(
     filters=8, prior_depth=0, conditioning_depth=0, batch_size=16, epochs=3, steps_per_epoch=12)
@@ -31,17 +33,19 @@ STEPS = CONFIG.epochs * CONFIG.steps_per_epoch
 
 def work(folder, events):
     """The process that is killed: trains, resumes if there is something to resume, and sends what it does."""
+    from keras.callbacks import LambdaCallback
+
     from pcnn_keras.data.pixels import quantize
     from pcnn_keras.data.sources import Images, load_images
-    from pcnn_keras.training import train as training
+    from pcnn_keras.training.devices import Single
+    from pcnn_keras.training.run import Keeping
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    write, make_batches = np.savez, training.pipeline.training_batches
 
     def slow_write(file, **arrays):
         """Writes the checkpoint in two halves, with time between them to be killed in."""
         buffer = io.BytesIO()
-        write(buffer, **arrays)
+        np.savez(buffer, **arrays)
         content = buffer.getvalue()
         file.write(content[: len(content) // 2])
         file.flush()
@@ -49,32 +53,31 @@ def work(folder, events):
         time.sleep(0.3)
         file.write(content[len(content) // 2 :])
 
-    def told_batches(levels, config, first_step, num_steps):
-        batches = make_batches(levels, config, first_step, num_steps)
-        for step, (inputs, targets, _) in enumerate(batches, first_step):
-            seen = inputs["conditioning"].numpy().tobytes() + targets["logits"].numpy().tobytes()
-            events.send(("data", (step, zlib.crc32(seen))))
-        return batches
+    class Told(Single):
+        """One device, before which it is said what each step will see."""
 
-    class Telling(training.Recorder):
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
-            events.send(("step", self.step))
+        def fit(self, model, batches, held_out, **kwargs):
+            first_step = int(model.optimizer.iterations)
+            for step, (inputs, targets, _) in enumerate(batches, first_step):
+                seen = inputs["conditioning"].numpy().tobytes() + targets["logits"].numpy().tobytes()
+                events.send(("data", (step, zlib.crc32(seen))))
+            super().fit(model, batches, held_out, **kwargs)
 
-        def _draw_completions(self):
-            """A picture changes nothing, and takes longest."""
+    def told_step(batch, logs):
+        events.send(("step", next(steps)))
 
-    np.savez, training.pipeline.training_batches = slow_write, told_batches
-    training.Recorder, training.CHECKPOINT_SECONDS = Telling, -1
     images = Images(*(quantize(part, CONFIG.num_levels) for part in load_images("digits")))
-    training.train(CONFIG, images, folder, resume=(folder / training.CHECKPOINT).exists())
+    steps = itertools.count((checkpoint_step(folder) or 0) + 1)
+    pcnn.train(CONFIG, images, folder, resume=(folder / CHECKPOINT).exists(), strategy=Told(),
+               callbacks=[LambdaCallback(on_train_batch_end=told_step)],
+               keeping=Keeping(seconds=0, pictures=False, write=slow_write))
 
 
 def checkpoint_step(folder):
     """The step of the checkpoint, every array of which must be whole; None where there is none yet."""
-    if not (folder / "checkpoint.npz").exists():
+    if not (folder / CHECKPOINT).exists():
         return None
-    with np.load(folder / "checkpoint.npz") as file:
+    with np.load(folder / CHECKPOINT) as file:
         arrays = dict(file)
     return json.loads(str(arrays["run"]))["step"]
 

@@ -43,8 +43,9 @@ class Gauge:
 
 
 def main():
+    from keras.callbacks import LambdaCallback
+
     from pcnn_keras.data.sources import Images
-    from pcnn_keras.training import train as training
 
     steps, calls = (int(text) for text in (sys.argv[1:] + ["2000", "200"][len(sys.argv) - 1 :])[:2])
     print(machine(), flush=True)
@@ -53,14 +54,9 @@ def main():
     images = Images(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
     gauge = Gauge("training steps", steps)
 
-    class Gauged(training.Recorder):
-        def on_train_batch_end(self, *args, **kwargs):
-            super().on_train_batch_end(*args, **kwargs)
-            gauge()
-
-    training.Recorder = Gauged
+    watch = LambdaCallback(on_train_batch_end=lambda batch, logs: gauge())
     with tempfile.TemporaryDirectory() as folder:
-        model = training.train(config, images, folder)
+        model = pcnn.train(config, images, folder, callbacks=[watch])
     gauge.slope()
     gauge = Gauge("sampling calls", calls)
     for i in range(calls):

@@ -51,7 +51,7 @@ def variant(name):
 def main():
     from pcnn_keras.data import pipeline
     from pcnn_keras.network import networks
-    from pcnn_keras.training.train import compile_model
+    from pcnn_keras.training.compile import compile_model
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 120
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=6)

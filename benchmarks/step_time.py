@@ -35,7 +35,7 @@ def main():
 
     from pcnn_keras.data import pipeline
     from pcnn_keras.network import layers
-    from pcnn_keras.training.train import compile_model
+    from pcnn_keras.training.compile import compile_model
 
     config = pcnn.Config.preset("mnist")
     levels = tf.cast(tf.random.stateless_uniform((config.batch_size, 28, 28, 1), (0, 0)) < 0.2, tf.int32)

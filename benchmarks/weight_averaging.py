@@ -16,7 +16,7 @@ import pcnn_keras as pcnn
 
 def main():
     from pcnn_keras.data import pipeline
-    from pcnn_keras.training.train import compile_model, learning_rate
+    from pcnn_keras.training.compile import compile_model, learning_rate
 
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 150
     config = pcnn.Config.preset("mnist").replace(prior_depth=3, conditioning_depth=3)

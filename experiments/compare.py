@@ -38,7 +38,7 @@ def train(config, levels, steps, folder):
     from keras.callbacks import LambdaCallback
 
     from pcnn_keras.data import pipeline
-    from pcnn_keras.training.train import compile_model
+    from pcnn_keras.training.compile import compile_model
 
     model = pcnn.build_model(config)
     compile_model(model, steps)

@@ -16,7 +16,7 @@ _HOME = {
     "probability_progression": "inference.progression",
     "log_likelihood": "inference.likelihood",
     "pixel_probabilities": "inference.likelihood",
-    "random_blob_masks": "data.masks",
+    "random_blob_masks": "data.blobs",
     "parse_mask": "data.masks",
     "load_images": "data.sources",
     "train": "training.train",

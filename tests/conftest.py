@@ -118,32 +118,43 @@ def history(folder):
 
 KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": ("on_train_batch_end", STEPS),
           "between epochs": ("on_epoch_end", STEPS)}
-"""After which method of the recorder, and at which step, a run is killed."""
+"""After which call of the callbacks, and at which step, a run is killed."""
+
+
+@pytest.fixture
+def new_run(tmp_path):
+    """A run that has not made a step: `Run`, `Checkpoint` and compiled model."""
+    from pcnn_keras.training.checkpoint import Checkpoint
+    from pcnn_keras.training.compile import compile_model
+    from pcnn_keras.training.run import Run
+
+    model, run = pcnn.build_model(CONFIG), Run(tmp_path, CONFIG)
+    compile_model(model, 10)
+    model.optimizer.build(model.trainable_variables)
+    return run, Checkpoint(run, IMAGES), model
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
     """An uninterrupted run that saves at every step: its folder, and what a kill would have left of it."""
-    from pcnn_keras.training import train as training
+    from keras.callbacks import LambdaCallback
+
+    from pcnn_keras.training.run import Keeping
 
     parent = tmp_path_factory.mktemp("saved_models")
+    folder, steps = parent / "below" / "stripes", [0]
 
     def copying(method):
-        original = getattr(training.Recorder, method)
-
-        def wrapper(recorder, *args, **kwargs):
-            original(recorder, *args, **kwargs)
+        def copy(number, logs):
+            steps[0] += method == "on_train_batch_end"
             for moment, when in KILLED.items():
-                if when == (method, recorder.step):
-                    shutil.copytree(recorder.output, parent / moment)
+                if when == (method, steps[0]):
+                    shutil.copytree(folder, parent / moment)
 
-        return wrapper
+        return {method: copy}
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1)
-        for method in ("on_train_batch_end", "on_epoch_end"):
-            patch.setattr(training.Recorder, method, copying(method))
-        training.train(CONFIG, IMAGES, parent / "below" / "stripes")
+    pcnn.train(CONFIG, IMAGES, folder, keeping=Keeping(seconds=0),
+               callbacks=[LambdaCallback(**copying("on_train_batch_end"), **copying("on_epoch_end"))])
     return parent
 
 

@@ -13,12 +13,11 @@ import pytest
 from conftest import TINY, run_here, save_model
 from PIL import Image
 from test_bad_input import files, png, rewrite
-from test_training import new_recorder
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import read_image
 from pcnn_keras.errors import InputError
-from pcnn_keras.training.train import CHECKPOINT
+from pcnn_keras.files import CHECKPOINT
 
 
 @pytest.fixture
@@ -116,9 +115,9 @@ def test_a_classifier_runs_no_code_either(place):
     assert "classifier.keras" in errors
 
 
-def test_arrays_that_are_pickles_are_not_loaded(place):
-    recorder = new_recorder(place)
-    recorder.save(inside_epoch=True)
+def test_arrays_that_are_pickles_are_not_loaded(place, new_run):
+    _, checkpoint, model = new_run
+    checkpoint.save(model, inside_epoch=True)
     path = place / CHECKPOINT
     with np.load(path) as file:
         arrays = dict(file)
@@ -135,7 +134,7 @@ def test_arrays_that_are_pickles_are_not_loaded(place):
                    lambda: path.write_bytes(pickled)):
         attack()
         with pytest.raises(InputError, match=CHECKPOINT) as caught:
-            recorder.restore(recorder.model)
+            checkpoint.restore(model)
         assert "\n" not in str(caught.value)
         assert not ran(place)
 

@@ -13,11 +13,11 @@ FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config",
     "commands": "cli",
-    "data": "pixels images masks sources pipeline",
+    "data": "pixels images blobs masks sources pipeline",
     " ": "plots",
     "network": "layers networks losses model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
-    "training": "devices train",
+    "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures __main__",
     "evaluation": "figures metrics classifier evaluate",
     "  ": "figures classifier evaluate",

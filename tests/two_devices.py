@@ -4,10 +4,12 @@
 and resumed, and keeps completions that both drew.
 """
 
+import functools
 import signal
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,27 +22,24 @@ import pcnn_keras as pcnn  # noqa: E402
 from pcnn_keras.errors import InputError, Stopped  # noqa: E402
 from pcnn_keras.inference import sampling  # noqa: E402
 from pcnn_keras.training.devices import Mirrored, Single  # noqa: E402
-from pcnn_keras.training.train import Recorder, train  # noqa: E402
+from pcnn_keras.training.run import Keeping  # noqa: E402
 
 
-class Interrupted(Recorder):
-    def on_train_batch_end(self, *args, **kwargs):
-        if self.step == 2:
-            signal.raise_signal(signal.SIGINT)
-        super().on_train_batch_end(*args, **kwargs)
+def interrupt(batch, logs):
+    if batch == 2:
+        signal.raise_signal(signal.SIGINT)
 
 
 def main():
     folder = Path(sys.argv[1])
-    Recorder._draw_completions = lambda *_: None  # takes longest
+    train = functools.partial(pcnn.train, keeping=Keeping(pictures=False))  # which take longest
     strategy = Mirrored()
     assert strategy.replicas == 2
-    pcnn.training.train.Recorder = Interrupted
     try:
-        train(CONFIG, IMAGES, folder / "mirrored", strategy=strategy)
+        train(CONFIG, IMAGES, folder / "mirrored", strategy=strategy,
+              callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=interrupt)])
     except Stopped as stopped:
         print(stopped)
-    pcnn.training.train.Recorder = Recorder
     train(CONFIG, IMAGES, folder / "mirrored", resume=True, strategy=strategy)
     try:
         train(CONFIG.replace(batch_size=5), IMAGES, folder / "odd", strategy=strategy)

@@ -5,8 +5,10 @@ s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and i
 """
 
 import numpy as np
+import tensorflow as tf
 
-from pcnn_keras.data.masks import mask_batch, random_blob_masks
+from pcnn_keras.data.blobs import random_blob_masks
+from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import conditioning_input, scale
 
 HELD_OUT_SEED = 0
@@ -25,8 +27,6 @@ def examples(levels, masks, num_levels):
         `(inputs, targets, weights)`: dicts for the model's inputs (float32 in [0, 1]) and, by head,
         the levels to predict (int32) and what counts: 1 at hidden pixels, 0 at visible ones.
     """
-    import tensorflow as tf
-
     levels = tf.cast(levels, tf.int32)
     masks = tf.cast(masks, tf.float32)
     image = scale(tf.cast(levels, tf.float32), num_levels)
@@ -49,8 +49,6 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
     Returns:
         A `tf.data.Dataset` of what `examples` returns.
     """
-    import tensorflow as tf
-
     if mask_device is None:
         mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
     with tf.device("/CPU:0"):
@@ -84,15 +82,30 @@ def random_masks(config, seed):
     Returns:
         int32 tensor `(batch_size, height, width, 1)`, 1 = visible.
     """
-    import tensorflow as tf
-
     size = (config.batch_size, config.height, config.width)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
-    kinds = [mask_batch(spec, *size, seed=seed) for spec in specs]
+    kinds = [_masks_of(spec, *size, seed=seed) for spec in specs]
     if len(kinds) == 1:
         return kinds[0]
     choice = tf.random.stateless_uniform((config.batch_size,), tf.random.split(seed)[0], 0, len(kinds), tf.int32)
     return tf.gather_nd(tf.stack(kinds, axis=1), choice[:, None], batch_dims=1)
+
+
+def _masks_of(spec, batch, height, width, seed):
+    """Masks of one specification, drawn by TensorFlow on whichever device this is placed."""
+    name, numbers = mask_kind(spec)
+    if name == "blobs":
+        return random_blob_masks(batch, height, width, *numbers, seed=seed)
+    if name == "random":
+        return _random_pixels(batch, height, width, numbers[0], seed)
+    return tf.broadcast_to(parse_mask(spec, height, width)(0), (batch, height, width, 1))
+
+
+def _random_pixels(batch, height, width, share, seed):
+    scores = tf.random.stateless_uniform((batch, height * width), seed)
+    chosen = tf.math.top_k(scores, round(share * height * width)).indices
+    at = tf.stack([tf.broadcast_to(tf.range(batch)[:, None], chosen.shape), chosen], axis=-1)
+    return tf.reshape(tf.scatter_nd(at, tf.ones_like(chosen), scores.shape), (batch, height, width, 1))
 
 
 def held_out_masks(count, config):
@@ -101,8 +114,6 @@ def held_out_masks(count, config):
     Returns:
         int32 array `(count, height, width, 1)`, 1 = visible.
     """
-    import tensorflow as tf
-
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
         random_blob_masks(size, config.height, config.width, *config.blob_settings,
@@ -122,8 +133,6 @@ def held_out_batches(levels, config, devices=1):
     Returns:
         A `tf.data.Dataset` of what `examples` returns, of sizes that differ by one at most.
     """
-    import tensorflow as tf
-
     shares = devices * min(-(-len(levels) // config.batch_size), len(levels) // devices)
     ends = tf.constant(np.arange(shares + 1) * len(levels) // shares)
     levels, masks = tf.constant(levels), tf.constant(held_out_masks(len(levels), config))

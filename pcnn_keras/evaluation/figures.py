@@ -31,7 +31,8 @@ def draw_figures(model, images, output, seed=0, progress=None):
     """
     import numpy as np
 
-    from pcnn_keras.data.masks import parse_mask, random_blob_masks
+    from pcnn_keras.data.blobs import random_blob_masks
+    from pcnn_keras.data.masks import parse_mask
     from pcnn_keras.inference.progression import probability_progression
     from pcnn_keras.inference.sampling import inpaint
     from pcnn_keras.plots import completion_grid, mask_grid, progression_grid

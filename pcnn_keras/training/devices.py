@@ -16,6 +16,7 @@ import os
 from contextlib import nullcontext
 
 import keras
+import tensorflow as tf
 
 from pcnn_keras.errors import InputError
 
@@ -50,8 +51,6 @@ class Mirrored(Single):
     """Several devices of this machine."""
 
     def __init__(self):
-        import tensorflow as tf
-
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         self._use(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
@@ -63,8 +62,6 @@ class Mirrored(Single):
 
     def fit(self, model, batches, held_out, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
         """What `model.fit` does."""
-        import tensorflow as tf
-
         with self._strategy.scope():  # of metrics, whose variables cannot be made inside a step
             model._symbolic_build(data_batch=batches.element_spec)
         options = tf.data.Options()
@@ -119,8 +116,6 @@ class MultiWorker(Mirrored):
     """
 
     def __init__(self):
-        import tensorflow as tf
-
         index, workers = self._place()
         print(f"Worker {index} of {workers}: waiting for the others.", flush=True)
         try:
@@ -154,8 +149,6 @@ class MultiWorker(Mirrored):
         Raises:
             ConnectionError: if another machine is lost.
         """
-        import tensorflow as tf
-
         try:
             super().fit(*args, **kwargs)
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
@@ -173,8 +166,6 @@ class SharedAdam(keras.optimizers.Adam):
         self._clip = global_clipnorm
 
     def apply(self, grads, trainable_variables=None):
-        import tensorflow as tf
-
         replicas = tf.distribute.get_replica_context()
         if self._clip:
             grads, _ = tf.clip_by_global_norm(replicas.all_reduce("SUM", grads), self._clip)

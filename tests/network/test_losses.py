@@ -7,7 +7,7 @@ from conftest import TINY, enlarge
 
 from pcnn_keras.network.losses import CrossEntropy, Nats
 from pcnn_keras.network.model import build_model
-from pcnn_keras.training.train import compile_model
+from pcnn_keras.training.compile import compile_model
 
 BATCH, PIXELS = 4, 4 * 4 * 5 * 3  # every channel of every pixel of the batch
 

@@ -10,7 +10,7 @@ from conftest import TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pixels import conditioning_input
-from pcnn_keras.training.train import compile_model
+from pcnn_keras.training.compile import compile_model
 
 MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
           {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
@@ -224,7 +224,7 @@ import sys
 sys.modules["tensorflow"] = None  # importing it fails
 import keras, numpy as np
 import pcnn_keras as pcnn
-from pcnn_keras.training.train import compile_model
+from pcnn_keras.training.compile import compile_model
 assert keras.backend.backend() == "jax"
 model = pcnn.load(sys.argv[1])
 print(float(pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]))

@@ -1,5 +1,6 @@
 """What ends training before its time leaves a run that goes on, and a line that says how."""
 
+import functools
 import json
 import os
 import resource
@@ -11,23 +12,20 @@ import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES, STEPS, history
-from test_training import new_recorder
 
+import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import replacing
-from pcnn_keras.training import train as training
-from pcnn_keras.training.train import CHECKPOINT, Recorder, train
+from pcnn_keras.files import CHECKPOINT, replacing
+from pcnn_keras.training.divergence import Diverged
+from pcnn_keras.training.interruptions import saying_what_is_kept
+from pcnn_keras.training.run import Keeping
+from pcnn_keras.training.run_files import check_space
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(Recorder, "_draw_completions", lambda *_: None)
-    monkeypatch.setattr(training, "training_curves", lambda *_: None)
 
 
 @pytest.fixture
@@ -35,16 +33,22 @@ def uninterrupted(run):
     return history(run)
 
 
-def at_step(step, action, monkeypatch):
-    """Has `action` called when a step is over, before anything is kept of it."""
-    original = Recorder.on_train_batch_end
+class AtStep(keras.callbacks.Callback):
+    """Has `action` called while a step is under way."""
 
-    def wrapper(recorder, *args, **kwargs):
-        if recorder.step == step - 1:
-            action()
-        original(recorder, *args, **kwargs)
+    def __init__(self, step, action):
+        super().__init__()
+        self._left, self._action = step, action
 
-    monkeypatch.setattr(Recorder, "on_train_batch_end", wrapper)
+    def on_train_batch_begin(self, batch, logs=None):
+        self._left -= 1
+        if self._left == 0:
+            self._action()
+
+
+def signalling(step, number=signal.SIGINT):
+    """The callbacks that raise a signal in a step."""
+    return [AtStep(step, lambda: signal.raise_signal(number))]
 
 
 def kept_step(folder):
@@ -55,13 +59,13 @@ def kept_step(folder):
 def stop(*args, **kwargs):
     """The message, one line, that training stops with."""
     with pytest.raises(Stopped) as caught:
-        train(*args, **kwargs)
+        pcnn.train(*args, keeping=Keeping(pictures=False), **kwargs)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def assert_ends_as(folder, expected):
-    train(CONFIG, IMAGES, folder, resume=True)
+    pcnn.train(CONFIG, IMAGES, folder, resume=True, keeping=Keeping(pictures=False))
     found = history(folder)
     assert len(found) == len(expected)
     for one, other in zip(found, expected):
@@ -73,11 +77,9 @@ def assert_ends_as(folder, expected):
     pytest.param(signal.SIGINT, STEPS, marks=pytest.mark.full),  # at its end
     pytest.param(signal.SIGTERM, 2, marks=pytest.mark.full),
 ])
-def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, monkeypatch, uninterrupted, number, step):
+def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, uninterrupted, number, step):
     before = signal.getsignal(number)
-    with monkeypatch.context() as patch:
-        at_step(step, lambda: signal.raise_signal(number), patch)
-        message = stop(CONFIG, IMAGES, tmp_path)
+    message = stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(step, number))
     assert signal.getsignal(number) is before
     assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
     assert kept_step(tmp_path) == step
@@ -93,50 +95,36 @@ def heeding():
 
 
 @pytest.mark.full
-def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted, heeding):
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, uninterrupted, heeding):
     def twice():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as patch:
-        at_step(3, twice, patch)
-        assert "up to step 0" in stop(CONFIG, IMAGES, tmp_path)
+    assert "up to step 0" in stop(CONFIG, IMAGES, tmp_path, callbacks=[AtStep(3, twice)])
     assert kept_step(tmp_path) == 0
     assert_ends_as(tmp_path, uninterrupted)
 
 
-def test_what_stops_a_run_before_anything_is_kept_says_so(tmp_path):
-    for reason in (KeyboardInterrupt, ConnectionError("another machine was lost")):
+def test_what_stops_a_run_before_anything_is_kept_says_so(new_run):
+    run, checkpoint, _ = new_run
+    for reason in (KeyboardInterrupt, ConnectionError("another machine was lost"), Diverged("the loss")):
         with pytest.raises(Stopped, match="at step 0: .*Nothing is kept yet") as caught:
-            with new_recorder(tmp_path).minding_interruptions():
+            with saying_what_is_kept(run, checkpoint):
                 raise reason
         assert caught.value.flags is None
 
 
-def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_path, monkeypatch, uninterrupted):
-    with monkeypatch.context() as patch:
-        at_step(STEPS + 1, lambda: signal.raise_signal(signal.SIGINT), patch)
-        stop(CONFIG, IMAGES, tmp_path)
+def test_a_loss_that_is_no_number_stops_and_the_run_goes_on_from_before_it(tmp_path, uninterrupted):
+    stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(STEPS + 1))
     kept = {path: path.read_bytes() for path in (tmp_path / CHECKPOINT, tmp_path / "last.keras")}
     with pytest.raises(Stopped) as caught:
-        train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True)
+        pcnn.train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True)
     message = str(caught.value)
     assert "not a finite number" in message and f"up to step {STEPS + 1}" in message
     assert int(message.split("step ")[1].split(":")[0]) > STEPS + 1
     assert caught.value.flags == "--learning-rate 5e+29"
     assert {path: path.read_bytes() for path in kept} == kept
     assert_ends_as(tmp_path, uninterrupted)
-
-
-def test_weights_that_are_no_numbers_are_never_kept(tmp_path, monkeypatch):
-    recorder = new_recorder(tmp_path)
-    recorder.save()
-    weight = recorder.model.trainable_variables[3]
-    weight.assign(np.full(weight.shape, np.nan))
-    recorder.step = 1
-    with pytest.raises(Stopped, match="up to step 0"):
-        recorder.save()
-    assert kept_step(tmp_path) == 0
 
 
 @contextmanager
@@ -150,10 +138,8 @@ def files_of_at_most(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, monkeypatch, uninterrupted):
-    with monkeypatch.context() as patch:
-        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
-        stop(CONFIG, IMAGES, tmp_path)
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, uninterrupted):
+    stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(2))
     size = (tmp_path / CHECKPOINT).stat().st_size
     before = sorted(path.name for path in tmp_path.iterdir())
     with files_of_at_most(size // 2):
@@ -166,19 +152,18 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, m
 
 def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path):
     with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written"):
-        train(CONFIG, IMAGES, tmp_path)
+        pcnn.train(CONFIG, IMAGES, tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
-    train(CONFIG.replace(epochs=1), IMAGES, tmp_path)  # and the folder is as good as free
+    pcnn.train(CONFIG.replace(epochs=1), IMAGES, tmp_path, keeping=Keeping(pictures=False))  # the folder is still free
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_too_little_space_is_foreseen(tmp_path, monkeypatch, missing):
+def test_too_little_space_is_foreseen(tmp_path, monkeypatch, missing, tiny):
     """Ten times the weights, and five megabytes, are needed."""
-    recorder = new_recorder(tmp_path)
-    free = 10 * sum(weight.numpy().nbytes for weight in recorder.model.weights) + 5_000_000 - missing
+    free = 10 * sum(weight.numpy().nbytes for weight in tiny.weights) + 5_000_000 - missing
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))
     with pytest.raises(InputError, match="too little space: the run needs about .* MB") if missing else nullcontext():
-        training._check_space(tmp_path / "run", recorder.model)
+        check_space(tmp_path / "run", tiny)
 
 
 def test_a_file_that_cannot_grow_is_said_by_the_one_who_writes(tmp_path):
@@ -215,14 +200,12 @@ def test_programs_that_write_one_file_do_not_meet(tmp_path):
         aside.touch()
 
 
-
-
 def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
                                      "--filters 4 --depth 0 --size 4 --output".split() + ["a run"])
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
-        at_step(2, lambda: signal.raise_signal(signal.SIGINT), patch)
+        patch.setattr("pcnn_keras.training.train.train", functools.partial(pcnn.train, callbacks=signalling(2)))
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     out, errors = capfd.readouterr()
     assert exited.value.code == 1

@@ -6,35 +6,25 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from conftest import CONFIG, IMAGES, KILLED, STEPS, TINY, history
+from conftest import CONFIG, IMAGES, KILLED, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import Config
+from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.training import train as training
-from pcnn_keras.training.train import CHECKPOINT, Recorder, learning_rate, train
+from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.training.run import Keeping
 
 PICTURES = ("curves.png", "completions.png")
-
-
-def new_recorder(folder):
-    """A `Recorder` of a run that has not made a step."""
-    model = pcnn.build_model(CONFIG)
-    training.compile_model(model, 10)
-    model.optimizer.build(model.trainable_variables)
-    recorder = Recorder(folder, CONFIG, IMAGES)
-    recorder.set_model(model)
-    return recorder
 
 
 def weights(folder, name):
     return keras.saving.load_model(folder / name, compile=False).get_weights()
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(Recorder, "_draw_completions", lambda *_: None)
-    monkeypatch.setattr(training, "training_curves", lambda *_: None)
+def resume(config, images, folder):
+    """Goes on with a run, without pictures, which take longest."""
+    return pcnn.train(config, images, folder, resume=True, keeping=Keeping(pictures=False))
 
 
 def test_a_run_leaves_all_that_is_promised(run):
@@ -58,7 +48,7 @@ def test_history_has_a_row_an_epoch_for_both_heads_and_both_splits(run):
 def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
     nats = [row["val_logits_nats_per_image"] for row in history(run)]
     assert nats[-1] < 0.7 * nats[0]
-    masks = training.pipeline.held_out_masks(len(IMAGES.validation), CONFIG)
+    masks = held_out_masks(len(IMAGES.validation), CONFIG)
     for name, expected in (("model.keras", min(nats)), ("last.keras", nats[-1])):
         model = keras.saving.load_model(run / name, compile=False)
         found = -pcnn.log_likelihood(model, IMAGES.validation, masks).mean()
@@ -66,9 +56,9 @@ def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
 
 
 @pytest.mark.parametrize("moment", KILLED)
-def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path, no_pictures, moment):
+def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path, moment):
     folder = shutil.copytree(runs / moment, tmp_path / "killed")
-    train(CONFIG, IMAGES, folder, resume=True)
+    resume(CONFIG, IMAGES, folder)
     expected, found = history(run), history(folder)
     assert len(found) == len(expected)
     for expected_row, found_row in zip(expected, found):
@@ -78,26 +68,23 @@ def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path,
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_one_seed_makes_a_run_repeatable(runs, tmp_path, monkeypatch):
-    class Interrupted(Recorder):
-        def on_train_batch_end(self, *args, **kwargs):
-            super().on_train_batch_end(*args, **kwargs)
-            if self.step == 2:
-                raise KeyboardInterrupt
+def test_one_seed_makes_a_run_repeatable(runs, tmp_path):
+    def interrupt(batch, logs):
+        if batch == 1:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "Recorder", Interrupted)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)
     with pytest.raises(Stopped, match="step 2"):
-        train(CONFIG, IMAGES, tmp_path)
+        pcnn.train(CONFIG, IMAGES, tmp_path, keeping=Keeping(seconds=0),
+                   callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)])
     with np.load(tmp_path / CHECKPOINT) as one, np.load(runs / "inside an epoch" / CHECKPOINT) as other:
         assert one.files == other.files
         for name in set(one.files) - {"run"}:
             np.testing.assert_allclose(one[name], other[name], rtol=1e-6, atol=1e-7)
 
 
-def test_a_finished_run_has_nothing_to_resume(run, no_pictures):
+def test_a_finished_run_has_nothing_to_resume(run):
     before = (run / "history.csv").read_bytes()
-    model = train(CONFIG, IMAGES, run, resume=True)
+    model = resume(CONFIG, IMAGES, run)
     assert (run / "history.csv").read_bytes() == before
     for one, other in zip(model.get_weights(), weights(run, "last.keras")):
         np.testing.assert_array_equal(one, other)
@@ -106,14 +93,14 @@ def test_a_finished_run_has_nothing_to_resume(run, no_pictures):
 def mistake(*args, **kwargs):
     """The message, one line, that `train` refuses with."""
     with pytest.raises(InputError) as caught:
-        train(*args, **kwargs)
+        pcnn.train(*args, **kwargs)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_a_finished_run_goes_on_for_more_epochs_with_another_alpha(run, tmp_path, no_pictures):
+def test_a_finished_run_goes_on_for_more_epochs_with_another_alpha(run, tmp_path):
     folder, longer = shutil.copytree(run, tmp_path / "longer"), CONFIG.replace(epochs=CONFIG.epochs + 1, alpha=0.0)
-    train(longer, IMAGES, folder, resume=True)
+    resume(longer, IMAGES, folder)
     assert history(folder)[:-1] == history(run)
     assert history(folder)[-1]["epoch"] == longer.epochs
     assert history(folder)[-1]["val_loss"] == pytest.approx(history(folder)[-1]["val_logits_loss"])  # alpha 0
@@ -153,57 +140,13 @@ def test_there_must_be_something_to_resume_and_something_to_learn_from(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: b"", lambda content: b"not a checkpoint", lambda content: content[: len(content) // 2],
-    lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:],
-], ids=["empty", "text", "cut", "changed"])
-def test_a_damaged_checkpoint_is_a_mistake(run, tmp_path, damage):
-    (tmp_path / CHECKPOINT).write_bytes(damage((run / CHECKPOINT).read_bytes()))
-    assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
+def test_a_callback_may_end_the_run_early_and_it_may_be_resumed(tmp_path, run):
+    class Early(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
 
-
-def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
-    with np.load(run / CHECKPOINT) as file:
-        arrays = dict(file)
-    for lost in ("run", "model/000", "optimizer/000"):
-        np.savez(tmp_path / CHECKPOINT, **{name: value for name, value in arrays.items() if name != lost})
-        assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
-    for run_of in ("{}", "[]", "[" * 100_000):
-        np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": run_of})
-        assert CHECKPOINT in mistake(CONFIG, IMAGES, tmp_path, resume=True)
-
-
-def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
-    recorder = new_recorder(tmp_path)
-    recorder.step = 7
-    recorder.save()
-
-    def die(file, **arrays):
-        file.write(b"PK half of it")
-        raise OSError("no space left on device")
-
-    recorder.step = 8
-    with monkeypatch.context() as patch, pytest.raises(InputError, match="no space left"):
-        patch.setattr(np, "savez", die)
-        recorder.save()
-    again = Recorder(tmp_path, CONFIG, IMAGES)
-    again.restore(recorder.model)
-    assert again.step == 7
-    recorder.save()
-    again.restore(recorder.model)
-    assert again.step == 8
-
-
-@pytest.mark.parametrize("total_steps, warmup", [(150, 6), (30, 3), (5, 0), (1, 0)])
-def test_the_rate_warms_up_to_its_peak_and_falls_to_0(total_steps, warmup):
-    schedule = learning_rate(TINY.replace(learning_rate=0.01, schedule_peak=3.0, warmup_steps=6), total_steps)
-    rates = np.array([float(schedule(step)) for step in range(total_steps + 1)])
-    assert np.isfinite(rates).all()
-    assert rates.argmax() == warmup and rates.max() == pytest.approx(0.03)
-    assert (np.diff(rates[: warmup + 1]) > 0).all() and (np.diff(rates[warmup:]) < 0).all()
-    assert rates[-1] == pytest.approx(0, abs=1e-8)
-    assert warmup == 0 or rates[0] == 0
-
-
-def test_the_paper_s_rate_is_constant():
-    assert learning_rate(TINY.replace(schedule="constant", learning_rate=0.01), 100) == 0.01
+    pcnn.train(CONFIG, IMAGES, tmp_path, callbacks=[Early()], keeping=Keeping(pictures=False))
+    assert history(tmp_path) == history(run)[:1]
+    assert not any((tmp_path / name).exists() for name in PICTURES)
+    resume(CONFIG, IMAGES, tmp_path)
+    assert len(history(tmp_path)) == CONFIG.epochs

@@ -1,0 +1,38 @@
+"""Optimizer, learning rate, losses and metrics of a model's config: all of Keras, whatever its backend."""
+
+import keras
+
+from pcnn_keras.network.losses import CrossEntropy, Nats
+
+HEADS = ("logits", "conditional_logits")
+
+JUDGED_BY = "val_logits_nats_per_image"
+"""The figure of held-out images that says which weights are best."""
+
+
+def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):
+    """Compiles a model with the optimizer, losses and metrics of its config.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        total_steps: length of the run, over which the learning rate's schedule stretches.
+        optimizer: Keras's Adam, or one that takes the same arguments.
+    """
+    config = model.config
+    model.compile(
+        optimizer(learning_rate(config, total_steps), global_clipnorm=config.clip_norm or None),
+        loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
+        loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
+        weighted_metrics={head: [Nats("image"), Nats("hidden_pixel")] for head in HEADS},
+        jit_compile=model.jit_compile,
+    )
+
+
+def learning_rate(config, total_steps):
+    """The paper's constant rate, or a warm-up to a peak and a cosine down to zero."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warmup = min(config.warmup_steps, total_steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, total_steps - warmup, warmup_target=config.learning_rate * config.schedule_peak,
+        warmup_steps=warmup)

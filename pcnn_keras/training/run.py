@@ -1,0 +1,54 @@
+"""How far a run is, and how it is kept."""
+
+import time
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+
+class Keeping(NamedTuple):
+    """How a run is kept.
+
+    Fields:
+        seconds: between checkpoints inside an epoch; 0: one after every step.
+        pictures: whether curves and completions are drawn after every epoch.
+        write: called as NumPy's `savez`, with the open file of a checkpoint and its arrays.
+    """
+
+    seconds: float = 300
+    pictures: bool = True
+    write: Any = np.savez
+
+
+class Run(keras.callbacks.Callback):
+    """Counts a run's steps and seconds, and keeps its history, over all its resumptions.
+
+    Attributes:
+        folder: receives all files of the run.
+        config: its `Config`.
+        step: number of steps taken.
+        history: a dict for each finished epoch, the rows of `history.csv`.
+    """
+
+    def __init__(self, folder, config):
+        super().__init__()
+        self.folder, self.config = folder, config
+        self.go_on_from(0, [], 0)
+
+    def go_on_from(self, step, history, seconds):
+        """What was counted before counts too."""
+        self.step, self.history = step, history
+        self._started = time.monotonic() - seconds
+
+    @property
+    def seconds(self):
+        """That the run has taken."""
+        return time.monotonic() - self._started
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(self.seconds, 1),
+                             **{name: float(value) for name, value in sorted(logs.items())}})

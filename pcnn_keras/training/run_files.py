@@ -1,0 +1,97 @@
+"""What a run leaves for people: weights, history and pictures; and whether there is room for it."""
+
+import csv
+import os
+import shutil
+
+import keras
+import numpy as np
+
+from pcnn_keras.data.pipeline import held_out_masks
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import CHECKPOINT, replacing
+from pcnn_keras.inference.sampling import inpaint
+from pcnn_keras.network.model import build_model
+from pcnn_keras.plots import completion_grid, training_curves
+from pcnn_keras.training.compile import JUDGED_BY
+
+COPIES = 10
+"""Of the weights on the disk: a checkpoint has 3, and 3 aside; two model files, one aside; `serving/`."""
+
+SMALL_FILES = 5_000_000
+"""Bytes of pictures, history and graphs, roughly."""
+
+
+class RunFiles(keras.callbacks.Callback):
+    """After every epoch writes `last.keras`, `history.csv`, the pictures and, at its best so far, `model.keras`.
+
+    Args:
+        run: the `Run`, whose history has the epoch already.
+        images: held-out levels, of which the first few are completed.
+        pictures: as `Keeping.pictures`.
+    """
+
+    def __init__(self, run, images, pictures=True):
+        super().__init__()
+        self._run, self._shown, self._pictures = run, images[:6], pictures
+        self._kept = build_model(run.config)  # what goes into the files: no optimizer, not compiled
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._kept.set_weights(self.model.get_weights())
+        self._write_weights("last.keras")
+        *before, last = (row[JUDGED_BY] for row in self._run.history)
+        if last < min(before, default=np.inf):
+            self._write_weights("model.keras")
+        self._write_history()
+        if self._pictures:
+            training_curves(self._run.folder / "curves.png", self._run.history)
+            self._draw_completions()
+
+    def _write_weights(self, name):
+        with replacing(self._run.folder / name) as aside:
+            self._kept.save(aside)
+
+    def _write_history(self):
+        with replacing(self._run.folder / "history.csv") as aside, open(aside, "w", newline="") as file:
+            table = csv.DictWriter(file, self._run.history[0])
+            table.writeheader()
+            table.writerows(self._run.history)
+
+    def _draw_completions(self):
+        """`completions.png`: fixed held-out images under fixed masks and noise."""
+        config = self._run.config
+        masks = held_out_masks(len(self._shown), config)
+        result = inpaint(self._kept, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()
+        completion_grid(self._run.folder / "completions.png", self._shown, masks, result.samples,
+                        result.log_likelihood, config.num_levels, original=True)
+
+
+def check_output(output):
+    """Foresees whether a new run can be kept in a folder; makes nothing.
+
+    Raises:
+        InputError: if it holds a model already, or cannot be written.
+    """
+    if any(os.path.exists(output / name) for name in ("model.keras", CHECKPOINT)):
+        raise InputError(f"{output} holds a model already (use --resume, or another --output).")
+    existing = _existing(output)
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise InputError(f"{output} cannot be written: {existing} is no folder that can be written to.")
+
+
+def check_space(output, model):
+    """Foresees whether a disk has room for all that a run writes.
+
+    Raises:
+        InputError: if it has not.
+    """
+    needed = COPIES * 4 * model.count_params() + SMALL_FILES
+    free = shutil.disk_usage(_existing(output)).free
+    if free < needed:
+        raise InputError(f"{output} has too little space: the run needs about {needed / 1e6:.0f} MB, "
+                         f"and {free / 1e6:.0f} MB are free.")
+
+
+def _existing(folder):
+    """The folder, or the first above it that is there."""
+    return next(above for above in (folder, *folder.absolute().parents) if os.path.exists(above))

@@ -1,0 +1,80 @@
+"""The file that a run goes on from is whole, of that run, and of numbers; or it is refused."""
+
+import numpy as np
+import pytest
+from conftest import CONFIG, IMAGES
+
+import pcnn_keras as pcnn
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.training.checkpoint import Checkpoint
+from pcnn_keras.training.divergence import Diverged
+from pcnn_keras.training.run import Run
+
+
+def mistake(folder):
+    """The message, one line, that going on with a run is refused with."""
+    with pytest.raises(InputError) as caught:
+        pcnn.train(CONFIG, IMAGES, folder, resume=True)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: b"", lambda content: b"not a checkpoint", lambda content: content[: len(content) // 2],
+    lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:],
+], ids=["empty", "text", "cut", "changed"])
+def test_a_damaged_checkpoint_is_a_mistake(run, tmp_path, damage):
+    (tmp_path / CHECKPOINT).write_bytes(damage((run / CHECKPOINT).read_bytes()))
+    assert CHECKPOINT in mistake(tmp_path)
+
+
+def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
+    with np.load(run / CHECKPOINT) as file:
+        arrays = dict(file)
+    for lost in ("run", "model/000", "optimizer/000"):
+        np.savez(tmp_path / CHECKPOINT, **{name: value for name, value in arrays.items() if name != lost})
+        assert CHECKPOINT in mistake(tmp_path)
+    for run_of in ("{}", "[]", "[" * 100_000):
+        np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": run_of})
+        assert CHECKPOINT in mistake(tmp_path)
+
+
+def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(new_run, tmp_path):
+    run, checkpoint, model = new_run
+    run.step = 7
+    checkpoint.save(model)
+
+    def die(file, **arrays):
+        file.write(b"PK half of it")
+        raise OSError("no space left on device")
+
+    run.step = 8
+    with pytest.raises(InputError, match="no space left"):
+        Checkpoint(run, IMAGES, write=die).save(model)
+    again = Run(tmp_path, CONFIG)
+    Checkpoint(again, IMAGES).restore(model)
+    assert again.step == 7
+    checkpoint.save(model)
+    Checkpoint(again, IMAGES).restore(model)
+    assert again.step == 8
+
+
+def test_weights_that_are_no_numbers_are_never_kept(new_run):
+    run, checkpoint, model = new_run
+    checkpoint.save(model)
+    weight = model.trainable_variables[3]
+    weight.assign(np.full(weight.shape, np.nan))
+    run.step = 1
+    with pytest.raises(Diverged, match="a weight is not a finite number"):
+        checkpoint.save(model)
+    assert checkpoint.step == 0
+    Checkpoint(run, IMAGES).restore(model)
+    assert run.step == 0 and np.isfinite(weight.numpy()).all()
+
+
+def test_a_process_that_does_not_write_keeps_the_count_alone(new_run, tmp_path):
+    run, _, model = new_run
+    checkpoint = Checkpoint(run, IMAGES, writes=False)
+    checkpoint.save(model)
+    assert checkpoint.step == 0 and not list(tmp_path.iterdir())
