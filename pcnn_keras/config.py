@@ -183,7 +183,7 @@ PAPER = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
 """Where the paper is not silent: the rate, the loss of equation 2, gradients as they are."""
 
 MEASURED = {"merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
-            "batch_size": 16}
+            "batch_size": 16, "schedule_peak": 8.0}
 """What measured best, whatever the data (docs/experiments.md)."""
 
 PRESETS = {

@@ -19,7 +19,7 @@ ORDER = {
     "inference": "noise inputs likelihood rows results importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures __main__",
-    "evaluation": "figures metrics classifier evaluate",
+    "evaluation": "figures metrics consistency classifier evaluate",
     "  ": "figures classifier evaluate",
     "demo": "parts page __main__",
 }

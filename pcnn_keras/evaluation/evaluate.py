@@ -7,6 +7,9 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 - realism of one completion of each image: a classifier's confidence, density and coverage of its
   features among those of real images (arXiv:2002.09797);
 - diversity of many completions of one image: classes, their entropy, pairwise Hamming distance;
+- whether the conditionals agree with the model's own joint (see `consistency`), and what drawing by importance does
+  for the classifier's confidence, beside all draws and the best quarter by likelihood;
+- in colour, the correlation of the mean colours of hidden and visible pixels, of completions and of real images;
 - whether likelihood tells realism (Spearman's correlation with the confidence, section 5.2), and
   whether it is calibrated: the rank of the true pixels' likelihood among the completions'.
 
@@ -107,6 +110,7 @@ def _likelihood_figures(model, images, masks):
 def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
     import numpy as np
 
+    from pcnn_keras.evaluation.consistency import colour_correlation, consistency
     from pcnn_keras.evaluation.metrics import (
         entropy,
         mean_and_error,
@@ -117,9 +121,14 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
     from pcnn_keras.inference.likelihood import log_likelihood
     from pcnn_keras.inference.sampling import inpaint
 
-    figures = {}
+    figures, colour = {}, model.config.channels > 1
+    if judge or colour:
+        first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
     if judge:
-        figures = judge(inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0])
+        figures = judge(first)
+    if colour:
+        figures |= {"colour_correlation": colour_correlation(first, masks),
+                    "colour_correlation_real": colour_correlation(images, masks)}
     images, masks = images[:num_drawn], masks[:num_drawn]
     draws = inpaint(model, images, masks, num_samples, seed=np.arange(len(images)))
     truth = log_likelihood(model, images, masks)
@@ -129,13 +138,22 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
                  for samples, mask in zip(draws.samples, masks) if not mask.all()]
     figures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
                 "rank_histogram": np.histogram(ranks, BINS, (0, 1))[0].tolist()}
+    consistent, weights = consistency(model, images, draws, truth)
+    figures |= consistent
     if judge:
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))
         confidence, classes = (x.reshape(draws.draw.shape) for x in (confidence, classes))
+        best_quarter = np.argsort(-draws.log_likelihood, axis=1)[:, : max(1, num_samples // 4)]
+        share = np.exp(weights - np.logaddexp.reduce(weights, axis=1, keepdims=True))
         correlations = [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)]
         figures |= {
             "classes": mean_and_error([len(set(row)) for row in classes]),
             "class_entropy": mean_and_error([entropy(row, judge.num_classes) for row in classes]),
+            "classifier_confidence_draws": mean_and_error(confidence.mean(axis=1)),
+            "classifier_confidence_best_quarter": mean_and_error(
+                np.take_along_axis(confidence, best_quarter, axis=1).mean(axis=1)),
+            # What the first that is kept by importance has on average: it is each with its share of the weights.
+            "classifier_confidence_importance": mean_and_error((share * confidence).sum(axis=1)),
             "likelihood_confidence_correlation": mean_and_error([c for c in correlations if c == c])}
     return figures
 
@@ -159,7 +177,6 @@ class _Judge:
 
         from pcnn_keras.data.pixels import scale
         from pcnn_keras.inference.inputs import predict
-
 
         features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
         return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features

@@ -61,11 +61,14 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
     realism = {"confidence", "density", "coverage"}
     assert set(result["real"]) == (realism if with_classifier else set())
     for spec, figures in result["masks"].items():
-        expected = {"hidden_share", "hamming_distance", "rank_of_truth", "rank_histogram"}
+        expected = {"hidden_share", "hamming_distance", "rank_of_truth", "rank_histogram", "log_weight_sd",
+                    "effective_sample_size", "implied_nats_low", "implied_nats_high"}
         expected |= {f"{head}_{unit}" for head in ("sum", "conditional_head", "unconditional")
                      for unit in ("nats_per_image", "nats_per_hidden_pixel", "bits_per_dimension")}
         if with_classifier:
-            expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation"}
+            expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation",
+                                   "classifier_confidence_draws", "classifier_confidence_best_quarter",
+                                   "classifier_confidence_importance"}
         assert set(figures) == expected
         assert sum(figures["rank_histogram"]) == 5
         nats, bits = figures["sum_nats_per_hidden_pixel"], figures["sum_bits_per_dimension"]

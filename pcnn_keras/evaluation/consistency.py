@@ -1,0 +1,75 @@
+"""Whether conditionals agree with the model's own joint.
+
+With nothing visible the model gives a joint p(x) over whole images. If its conditionals agreed with
+it, log p(x) - log p(x_hidden | c) would be log p(c), the same number for all completions x of one
+image. How much it varies over completions that the model drew, how few of them importance sampling
+could use (see `inference.importance`), and what likelihood the joint implies for the true pixels,
+
+    log p(x_hidden | c) = log p(x) - log p(c),
+
+say how far they do. log p(c) lies between two estimates from K completions x_k with weights w_k:
+
+    log mean_k w_k    (below it on average: Jensen)
+    log mean of the w_k and of the truth's own weight    (above it on average, were the truth a draw of the joint:
+                                                          Grosse et al. 2015, arXiv:1511.02543)
+"""
+
+import numpy as np
+
+from pcnn_keras.evaluation.metrics import mean_and_error
+from pcnn_keras.inference.importance import effective_sample_size, log_weights
+from pcnn_keras.inference.likelihood import log_likelihood
+
+
+def consistency(model, images, draws, truth):
+    """Figures of the log importance weights, each with its standard error over images.
+
+    Args:
+        model: a `PixelConstrainedCNN`.
+        images: the true images, levels `(batch, height, width, channels)`.
+        draws: `Completions` of them, at temperature 1.
+        truth: log p(x_hidden | c) of the true pixels, `(batch,)`, nats.
+
+    Returns:
+        A dict of `log_weight_sd` (nats), `effective_sample_size` (of so many completions), `implied_nats_low` and
+        `implied_nats_high` (nats an image), and the log weights, `(batch, num_samples)`.
+    """
+    weights = log_weights(model, draws)
+    joint = log_likelihood(model, images, np.zeros((*images.shape[:-1], 1), np.int32))
+    with_truth = np.concatenate([weights, (joint - truth)[:, None]], axis=1)
+    return {"log_weight_sd": mean_and_error(weights.std(axis=1, ddof=1)),
+            "effective_sample_size": mean_and_error(effective_sample_size(weights)),
+            "implied_nats_low": mean_and_error(_log_mean(weights) - joint),
+            "implied_nats_high": mean_and_error(_log_mean(with_truth) - joint)}, weights
+
+
+def _log_mean(logs):
+    return np.logaddexp.reduce(logs, axis=1) - np.log(logs.shape[1])
+
+
+def mean_colours(images, masks):
+    """Mean level of each channel over hidden and over visible pixels.
+
+    Args:
+        images: levels `(batch, height, width, channels)`; masks: `(batch, height, width, 1)`, 1 = visible.
+
+    Returns:
+        Two arrays `(n, channels)` of the images that have both.
+    """
+    visible, hidden = masks == 1, masks == 0
+    both = visible.any(axis=(1, 2, 3)) & hidden.any(axis=(1, 2, 3))
+    return tuple((images * part).sum(axis=(1, 2))[both] / part.sum(axis=(1, 2))[both] for part in (hidden, visible))
+
+
+def colour_correlation(images, masks):
+    """Pearson's correlation over images between the mean colour of hidden and of visible pixels.
+
+    Channels are correlated by themselves, and averaged; the standard error is Fisher's, (1 - r^2) / sqrt(n - 1).
+
+    Args and shapes: as `mean_colours`.
+    """
+    hidden, visible = mean_colours(images, masks)
+    if len(hidden) < 3 or not (hidden.std(axis=0).all() and visible.std(axis=0).all()):
+        return {"mean": np.nan, "error": np.nan}
+    r = np.mean([np.corrcoef(h, v)[0, 1] for h, v in zip(hidden.T, visible.T)])
+    return {"mean": float(r), "error": float((1 - r**2) / np.sqrt(len(hidden) - 1))}
