@@ -25,8 +25,12 @@ from pcnn_keras.inference.results import Completions
 ROOT = Path(__file__).parents[1]
 
 TINY = pcnn.Config(height=4, width=5, filters=6, prior_depth=1, conditioning_depth=1, kernel_size=3, batch_size=8)
+MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
+          {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
+"""How the two networks may meet, and both conditioning networks."""
+
 STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
-CONFIG = TINY.replace(prior_depth=0, conditioning_depth=0, batch_size=4, epochs=2, steps_per_epoch=STEPS,
+CONFIG = TINY.replace(prior_depth=0, **MERGES[-1], batch_size=4, epochs=2, steps_per_epoch=STEPS,
                       learning_rate=0.02, warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
 
 

@@ -7,6 +7,7 @@ import pytest
 from conftest import TINY
 from PIL import Image
 
+import pcnn_keras as pcnn
 from pcnn_keras.data.pipeline import examples, held_out_batches, held_out_masks, training_batches
 from pcnn_keras.data.sources import load_images
 from pcnn_keras.errors import InputError
@@ -90,6 +91,21 @@ def test_another_seed_gives_other_images_and_masks(seed):
 def test_masks_are_made_anew_at_every_step():
     _, masks = batches(CONFIG, 0, 12)
     assert len({batch.tobytes() for batch in np.split(masks, 12)}) == 12
+
+
+def test_training_masks_are_drawn_evenly_from_the_specifications():
+    specs = ("blobs", "bottom:1", "random:0.3", "none", "none")
+    _, masks = batches(CONFIG.replace(masks=specs, batch_size=250), 0, 8, np.zeros((10, 4, 5, 1), np.uint8))
+    bottom = pcnn.parse_mask("bottom:1", 4, 5)(0)
+    is_none = ~masks.any(axis=(1, 2, 3))
+    is_bottom = (masks == bottom).all(axis=(1, 2, 3))
+    has_six = masks.sum(axis=(1, 2, 3)) == 6  # 30 % of 20 pixels; a blob may have as many
+    for share, expected in ((is_none.mean(), 0.4), (is_bottom.mean(), 0.2)):
+        assert share == pytest.approx(expected, abs=0.05)
+    assert 0.18 < has_six.mean() < 0.3
+    assert (masks[has_six].mean(axis=0) > 0.15).all()  # anywhere
+    _, alone = batches(CONFIG.replace(masks=("bottom:1",)), 0, 2)
+    np.testing.assert_array_equal(alone, np.broadcast_to(bottom, alone.shape))
 
 
 @pytest.mark.parametrize("channels, num_levels", [(1, 2), (3, 32)])

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, assert_same_completions, enlarge
+from conftest import MERGES, TINY, assert_same_completions, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import MOST_DRAWS, export
@@ -15,7 +15,9 @@ from pcnn_keras.export.signatures import MOST_DRAWS, export
 @pytest.fixture(scope="module")
 def tiny_models():
     colour = TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)
-    return {"grey": enlarge(pcnn.build_model(TINY), 2.0), "colour": enlarge(pcnn.build_model(colour), 2.0)}
+    configs = {"grey": TINY, "colour": colour, "weighted": TINY.replace(**MERGES[1]),
+               "blocks": TINY.replace(**MERGES[2]), "colour unet": colour.replace(**MERGES[3])}
+    return {name: enlarge(pcnn.build_model(config), 2.0) for name, config in configs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def request(images, masks, num_samples=5, temperature=1.0, seed=2**40):
             "seed": tf.constant(seed, tf.int64)}
 
 
-@pytest.mark.parametrize("kind", ["grey", "colour"])
+@pytest.mark.parametrize("kind", ["grey", "colour", "weighted", "blocks", "colour unet"])
 def test_signatures_answer_as_python_does(tiny_models, exported, kind):
     model, loaded = tiny_models[kind], tf.saved_model.load(exported[kind])
     images, masks = inputs(model)

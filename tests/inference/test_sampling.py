@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, enlarge
+from conftest import MERGES, TINY, enlarge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -39,7 +39,8 @@ MASKS = {
     {}, {"height": 7, "width": 6, "kernel_size": 5, "prior_depth": 2}, {"height": 1, "width": 1},
     {"height": 1, "width": 6},
     {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
-    {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}])
+    {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}, *MERGES[1:],
+    {"merge": "blocks", "feature_stacks": "vertical"}, {"merge": "blocks", "feature_stacks": "horizontal"}])
 def test_fast_equals_raster(changes):
     rng = np.random.default_rng(0)
     model, images = case(changes, rng)
@@ -62,7 +63,8 @@ def cases(draw_value):
     config = TINY.replace(
         height=draw_value(size), width=draw_value(size), channels=channels, num_levels=draw_value(st.integers(2, 5)),
         filters=draw_value(st.integers(3, 8)), prior_depth=draw_value(st.integers(0, 2)),
-        kernel_size=draw_value(st.sampled_from([3, 5])), head_filters=draw_value(st.sampled_from([0, 5])))
+        kernel_size=draw_value(st.sampled_from([3, 5])), head_filters=draw_value(st.sampled_from([0, 5])),
+        **draw_value(st.sampled_from(MERGES)))
     rng = np.random.default_rng(draw_value(st.integers(0, 2**32)))
     shape = (draw_value(st.integers(1, 3)), config.height, config.width)
     images = rng.integers(0, config.num_levels, (*shape, channels))

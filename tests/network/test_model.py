@@ -6,14 +6,12 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, enlarge, save_model
+from conftest import MERGES, TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pixels import conditioning_input
 from pcnn_keras.training.compile import compile_model
 
-MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
-          {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
 SIZES = [{"height": 4, "width": 5}, {"height": 1, "width": 1}, {"height": 1, "width": 6}, {"height": 6, "width": 1},
          {"height": 5, "width": 4, "kernel_size": 5, "prior_depth": 0}, {"height": 7, "width": 3, "head_filters": 40}]
 
