@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections import Counter
 
+import h5py
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES, TINY, run_here, save_model
@@ -266,7 +267,8 @@ JSON = st.one_of(st.none(), st.booleans(), st.integers(-2, 40), st.floats(), st.
 @st.composite
 def damages(draw):
     """What happens to a model folder: a name, and a function that does it."""
-    kind = draw(st.sampled_from(["lacks", "cut", "changed", "setting", "unknown", "text", "member", "folder"]))
+    kind = draw(st.sampled_from(["lacks", "cut", "changed", "setting", "unknown", "text", "member", "folder", "weight",
+                                 "weight"]))
     name = draw(st.sampled_from(["config.json", "model.keras"]))
     where, field, value = draw(st.floats(0, 1, exclude_max=True)), draw(st.sampled_from(FIELDS)), draw(JSON)
 
@@ -288,11 +290,42 @@ def damages(draw):
             config = json.loads((folder / "config.json").read_text())
             config[field if kind == "setting" else "no_such_field"] = value
             (folder / "config.json").write_text(json.dumps(config))
+        elif kind == "weight":
+            change_weights(folder / "model.keras", spoil(where, value))
         else:  # a file inside model.keras is cut
             rewrite(folder / "model.keras", lambda names: names[int(where * len(names))],
                     lambda data: data[: int(where * len(data))])
     do.__name__ = f"{kind} {name} {where:.3f} {field}={value!r}"
     return do
+
+
+def spoil(where, value):
+    """Something else in the place of a weight array: numbers that are none, huge ones, more or fewer of them, text."""
+    def change(file):
+        names = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        name = names[int(where * len(names))]
+        values = file.pop(name)[()]
+        if value in (None, [], {}):
+            return
+        if isinstance(value, str):
+            file[name] = value
+        elif isinstance(value, float):
+            values.flat[0] = np.clip(value, -3e38, 3e38) if np.isfinite(value) else value
+            file[name] = values
+        else:
+            file[name] = np.resize(values, abs(value) % 50)
+    return change
+
+
+def change_weights(path, change):
+    """Changes the weights inside a `model.keras`: `change` is given the open HDF5 file."""
+    def apply(data):
+        buffer = io.BytesIO(data)
+        with h5py.File(buffer, "r+") as file:
+            change(file)
+        return buffer.getvalue()
+    rewrite(path, lambda names: "model.weights.h5", apply)
 
 
 def rewrite(path, choose, change):
@@ -313,7 +346,9 @@ def _model_folder(place, damage):
         code = works_or_is_refused("model folders", place, "sample.py", "--model", "other", "--image", "good.png",
                                    "--num-samples", 1, "--output", "out")
         try:
-            assert pcnn.load(folder).config.continues(Config.load(folder / "config.json"))
+            model = pcnn.load(folder)
+            assert model.config.continues(Config.load(folder / "config.json"))
+            assert all(np.isfinite(weight).all() for weight in model.get_weights())
         except InputError as error:
             assert code == 2 and "\n" not in str(error)
     finally:
