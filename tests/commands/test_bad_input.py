@@ -123,9 +123,11 @@ def png(width, height, depth=8, colour=0, content=b"\0"):
 
 @st.composite
 def image_files(draw):
-    """Name and content of a file that may be an image."""
-    kind = draw(st.sampled_from(["whole", "whole", "cut", "changed", "animated", "raw png", "bytes"]))
+    """Name and content of a file that may be an image; content None: a pipe into which nothing is written."""
+    kind = draw(st.sampled_from(["whole", "whole", "cut", "changed", "animated", "raw png", "bytes", "pipe"]))
     suffix = draw(st.sampled_from([*FORMATS, "tif", "tif"]))
+    if kind == "pipe":
+        return f"image.{suffix}", None
     if kind == "bytes":
         return f"image.{suffix}", draw(st.binary(max_size=60))
     if kind == "raw png":  # sizes of zero, huge ones, depths that do not exist
@@ -144,6 +146,12 @@ def image_files(draw):
     options = {"save_all": True, "append_images": [image.copy()] * 2} if kind == "animated" else {}
     if compression:
         options["compression"] = compression
+    orientation = draw(st.integers(0, 8))  # 0: the file says nothing of it
+    if orientation and suffix in ("png", "jpg", "tif", "webp"):
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = orientation
+    if suffix == "png" and mode in ("L", "I;16", "P"):
+        options["transparency"] = draw(st.integers(0, 255)) * (257 if mode == "I;16" else 1)
     try:
         image.save(buffer, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix), **options)
     except (OSError, ValueError, KeyError, TypeError):  # a mode that this format does not have
@@ -157,10 +165,18 @@ def image_files(draw):
     return f"image.{suffix}", content
 
 
+def write_file(path, content):
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+
+
 def _image(place, file):
     name, content = file
-    (place / name).write_bytes(content)
-    try:
+    write_file(place / name, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcnn_keras.data.images.PATIENCE", 0.05)
         try:
             image = read_image(place / name)
             assert image.dtype == np.uint8 and image.ndim == 3
@@ -168,13 +184,13 @@ def _image(place, file):
         except InputError as error:
             assert "\n" not in str(error)
             expected = 2
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pcnn_keras.network.model.load", lambda _: _model[0])
+        patch.setattr("pcnn_keras.network.model.load", lambda _: _model[0])
+        try:
             code = works_or_is_refused("images", place, "sample.py", "--model", "model", "--image", name,
                                        "--num-samples", 1, "--output", "out")
-        assert code == expected
-    finally:
-        (place / name).unlink()
+        finally:
+            (place / name).unlink()
+    assert code == expected
 
 
 test_a_few_images, test_many_images = family("images", file=image_files())(_image)
@@ -386,7 +402,8 @@ def _data_folder(place, some, good, size):
         for i in range(good):
             (folder / f"good{i:02}.png").write_bytes(encoded((4, 5)))
         for name, content in some:
-            (folder / name).write_bytes(content)
+            (folder / name).unlink(missing_ok=True)
+            write_file(folder / name, content)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training, "train", begin)
             works_or_is_refused("data folders", place, "train.py", "--dataset", "folder", "--data-dir", "data",
