@@ -72,6 +72,24 @@ def make_folder(path):
         raise unwritable(path, error) from error
 
 
+@contextmanager
+def output_folder(path):
+    """`with output_folder(path):` makes a folder; what was made and is still empty goes if what is inside fails.
+
+    Raises:
+        InputError: as `make_folder`.
+    """
+    made = [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def unwritable(path, error):
     """The `InputError` that says so, for the disk's `error`."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]

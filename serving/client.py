@@ -6,8 +6,10 @@ Neither TensorFlow, Keras nor the model's folder is needed: NumPy, Pillow and Ma
 """
 
 import json
+import queue
 import re
 import sys
+import threading
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -18,15 +20,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from pcnn_keras.commands.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image, resize
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import make_folder
+from pcnn_keras.files import output_folder
 from pcnn_keras.inference import results
 
 TIMEOUT = 300
-"""Seconds to wait for an answer."""
+"""Seconds to wait for an answer, the whole of it."""
+
+LARGEST_ANSWER = 2**30
+"""Bytes."""
+
+LARGEST_IMAGE = 2**24
+"""Pixels."""
 
 
 class Rest:
@@ -49,27 +58,66 @@ class Rest:
     def predict(self, inputs):
         """Outputs of `inpaint` by name, from inputs by name; arrays."""
         columns = {name: value.tolist() for name, value in inputs.items()}
-        return self._ask(":predict", {"signature_name": "inpaint", "inputs": columns})["outputs"]
+        try:
+            return self._ask(":predict", {"signature_name": "inpaint", "inputs": columns})["outputs"]
+        except (KeyError, TypeError) as error:
+            raise unexpected("outputs") from error
 
     def _ask(self, what, body=None):
         url = self._model + what
         try:
             request = urllib.request.Request(url, body and json.dumps(body).encode())
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            raise refusal(url, _said(error)) from error
-        except (OSError, HTTPException, ValueError) as error:
+            said, content = within(TIMEOUT, lambda: _read(request))
+            if said:
+                raise refusal(url, _message(content) or said)
+            return json.loads(content)
+        except InputError:
+            raise
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             reason = getattr(error, "reason", error)
-            raise InputError(f"No answer of TF Serving at {url}: {getattr(reason, 'strerror', reason)}.") from error
+            said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            raise InputError(f"No answer of TF Serving at {url}: {said}.") from error
 
 
-def _said(error):
-    """The message of an HTTP error."""
+def _read(request):
+    """What an HTTP server says of its error, None if there is none, and what it sends."""
     try:
-        return json.loads(error.read().replace(b"\\'", b"'"))["error"]  # the server escapes as C does, not as JSON
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {error.code} {error.reason}"
+        response, said = urllib.request.urlopen(request, timeout=TIMEOUT), None
+    except urllib.error.HTTPError as error:
+        response, said = error, f"HTTP {error.code} {error.reason}"
+    with response:
+        content = response.read(LARGEST_ANSWER + 1)
+    if len(content) > LARGEST_ANSWER:
+        raise ValueError(f"it is longer than {LARGEST_ANSWER >> 20} MB")
+    return said, content
+
+
+def _message(content):
+    """TF Serving's message in the answer of an error, or None."""
+    try:
+        return str(json.loads(content.replace(b"\\'", b"'"))["error"])  # it escapes as C does, not as JSON
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def within(seconds, ask):
+    """What `ask()` gives or raises; a `TimeoutError` if it takes longer, however its time is spent."""
+    outcome = queue.SimpleQueue()
+
+    def work():
+        try:
+            outcome.put((ask(), None))
+        except Exception as error:
+            outcome.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"it is not there after {seconds} seconds") from None
+    if error:
+        raise error
+    return answer
 
 
 class Grpc:
@@ -102,7 +150,10 @@ class Grpc:
         request = PredictRequest(inputs={name: make_tensor_proto(value) for name, value in inputs.items()})
         request.model_spec.signature_name = "inpaint"
         outputs = self._ask(self._service.Predict, request).outputs
-        return {name: make_ndarray(value) for name, value in outputs.items()}
+        try:
+            return {name: make_ndarray(value) for name, value in outputs.items()}
+        except (ValueError, TypeError) as error:
+            raise unexpected("outputs") from error
 
     def _ask(self, method, request):
         request.model_spec.name = self._name
@@ -124,9 +175,40 @@ def sizes(signatures):
         shape = signatures["pixel_probabilities"]["outputs"]["probabilities"]["tensor_shape"]["dim"]
         _, *sides = (int(side["size"]) for side in shape)
         height, width, channels, num_levels = sides
-    except (KeyError, ValueError, TypeError) as error:
+        if min(height, width) < 1 or height * width > LARGEST_IMAGE:
+            raise ValueError("of no size")
+        Config(height=height, width=width, channels=channels, num_levels=num_levels)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise InputError("The served model is not one that pcnn_keras exported.") from error
     return height, width, channels, num_levels
+
+
+def completions(outputs, image, mask, num_samples, num_levels):
+    """The `Completions` in what `predict` gives; an `InputError` if they are not completions of the image."""
+    samples = _array(outputs, "samples", (1, num_samples, *image.shape), "iu")
+    likelihood = _array(outputs, "log_likelihood", (1, num_samples), "iuf")
+    draw = _array(outputs, "draw", (1, num_samples), "iu")
+    if not ((samples >= 0) & (samples < num_levels) & ((samples == image) | (mask == 0))).all():
+        raise unexpected("samples")
+    if not (np.abs(likelihood) < np.finfo(np.float32).max).all():
+        raise unexpected("log_likelihood")
+    if not np.array_equal(np.sort(draw[0]), np.arange(num_samples)):
+        raise unexpected("draw")
+    return results.Completions(samples.astype(np.int32), likelihood.astype(np.float32), draw.astype(np.int32))
+
+
+def _array(outputs, name, shape, kinds):
+    try:
+        values = np.asarray(outputs[name])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise unexpected(name) from error
+    if values.shape != shape or values.dtype.kind not in kinds:
+        raise unexpected(name)
+    return values
+
+
+def unexpected(name):
+    return InputError(f"The server's answer is not that of a model that pcnn_keras exported: {name}.")
 
 
 def parse():
@@ -158,16 +240,14 @@ def main():
             raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
     image = quantize(resize(read_image(flags.image, channels), height, width), num_levels)
     mask = make_mask(flags.seed)
-    make_folder(flags.output)
-    outputs = server.predict({
-        "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),
-        "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
-        "seed": np.int64(flags.seed)})
-    completions = results.Completions(np.asarray(outputs["samples"], np.int32),
-                                      np.asarray(outputs["log_likelihood"], np.float32),
-                                      np.asarray(outputs["draw"], np.int32))
-    written = results.save(flags.output, image[None], mask[None], completions, num_levels)
-    print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in completions.log_likelihood[0]))
+    with output_folder(flags.output):
+        outputs = server.predict({
+            "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),
+            "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
+            "seed": np.int64(flags.seed)})
+        drawn = completions(outputs, image, mask, flags.num_samples, num_levels)
+        written = results.save(flags.output, image[None], mask[None], drawn, num_levels)
+    print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in drawn.log_likelihood[0]))
     print(f"Wrote {', '.join(map(str, written))}.")
 
 

@@ -15,7 +15,7 @@ ORDER = {
     "commands": "cli",
     "data": "pixels images blobs masks sources pipeline",
     " ": "plots",
-    "network": "layers networks losses model",
+    "network": "layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures __main__",

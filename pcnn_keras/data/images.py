@@ -1,6 +1,9 @@
 """Image files to bytes and back: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
 
-from contextlib import nullcontext
+import os
+import select
+import stat
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -13,12 +16,18 @@ from pcnn_keras.files import silence
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
+PATIENCE = 10
+"""Seconds to wait for what comes through a pipe next."""
+
+LARGEST_PIPED = 2**28
+"""Bytes."""
+
 
 def list_images(folder):
     """The image files of a folder (not of folders below it), by name.
 
     Raises:
-        InputError: if there is no such folder, or no image in it.
+        InputError: if there is no such folder, or no image in it, or a pipe.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -26,6 +35,9 @@ def list_images(folder):
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
+    for path in paths:
+        if path.is_fifo():
+            raise InputError(f"{path} is a pipe.")
     return paths
 
 
@@ -33,8 +45,8 @@ def read_image(path, channels=None):
     """Reads one file; the first frame if there are several, over white if it is transparent.
 
     Args:
-        path: any format that Pillow reads by itself, up to 8 bits a channel, or 16-bit grey; turned
-            as a camera says it was held.
+        path: a file, or a pipe as a shell's <(command), of any format that Pillow reads by itself, up to
+            8 bits a channel, or 16-bit grey; turned as a camera says it was held.
         channels: 1 or 3, or None for what the file holds.
 
     Raises:
@@ -42,7 +54,9 @@ def read_image(path, channels=None):
     """
     Image.init()
     try:
-        with Image.open(path, formats=[name for name in Image.OPEN if name != "EPS"]) as image:  # that runs Ghostscript
+        formats = [name for name in Image.OPEN if name != "EPS"]  # that runs Ghostscript
+        # By its path, Pillow 12 misreads a grey TIFF that is turned.
+        with _opened(path) as file, Image.open(file, formats=formats) as image:
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
                 raise Image.DecompressionBombError
             if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
@@ -58,6 +72,31 @@ def read_image(path, channels=None):
     except Exception as error:  # whatever the decoders raise: struct.error, IndexError, MemoryError …
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}.") from error
+
+
+@contextmanager
+def _opened(path):
+    """An open file to read from; what comes through a pipe is read at once, and only waited for so long."""
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if stat.S_ISFIFO(kind):
+            yield BytesIO(_piped(file.fileno()))
+        elif stat.S_ISREG(kind):
+            yield file
+        else:
+            raise ValueError("it is no file")
+
+
+def _piped(pipe):
+    parts, size = [], 0
+    while select.select([pipe], [], [], PATIENCE)[0]:
+        parts.append(os.read(pipe, 2**20))
+        size += len(parts[-1])
+        if not parts[-1]:
+            return b"".join(parts)
+        if size > LARGEST_PIPED:
+            raise ValueError(f"more than {LARGEST_PIPED >> 20} MB come through the pipe")
+    raise ValueError(f"nothing has come through the pipe for {PATIENCE} seconds")
 
 
 def read_levels(paths, config):
@@ -87,8 +126,10 @@ def png(*pictures, milliseconds=200):
 
 def _plain(image, channels):
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        values = np.asarray(image).astype(np.int64)
+        values, transparent = np.asarray(image).astype(np.int64), image.info.get("transparency")
         image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+        if transparent is not None:
+            image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -36,8 +36,8 @@ def parse_mask(spec, height, width, files=True):
             `center:10` (a visible square), `edge:4` (a visible frame), `rect:R,C,H,W` (a visible
             rectangle with its top left at row R, column C), `hole:R,C,H,W` (its complement),
             `random:0.15` (that share of the pixels), `blobs` or `blobs:MAX_NUM,ITER_MIN,ITER_MAX`
-            (Algorithm 1), `all`, `none`, or an image file (white = visible; one of another size
-            but the same shape is brought to size by its nearest pixels).
+            (Algorithm 1), `all`, `none`, or an image file or pipe (white = visible; one of another
+            size but the same shape is brought to size by its nearest pixels).
         height, width: of the images.
         files: False to take no file.
 
@@ -64,11 +64,13 @@ def mask_kind(spec, files=True):
 
     Args and errors: as `parse_mask`, which finds out in addition whether it fits into the image.
     """
+    if not isinstance(spec, str):
+        raise InputError(f"A mask specification must be text. Received: {spec!r}.")
     name, _, text = spec.partition(":")
     if name not in PARAMETERS:
         if not files:
             raise InputError(f"Mask {spec!r} is not one of: {_usage()}.")
-        if not os.path.isfile(spec):
+        if not os.path.exists(spec):
             raise InputError(f"Mask {spec!r} is neither a file nor one of: {_usage()}.")
         return MaskKind("file", (spec,))
     if name == "blobs":

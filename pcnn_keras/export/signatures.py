@@ -135,10 +135,16 @@ def export(model, folder):
     With it come warm-up requests, which the server answers before it says that the model is ready.
 
     Raises:
-        InputError: if the folder cannot be written.
+        InputError: if the folder cannot be written, or the model's weights overflow.
     """
     import keras
     import tensorflow as tf
+
+    from pcnn_keras.inference.likelihood import log_likelihood
+
+    config = model.config
+    nothing = np.zeros((1, config.height, config.width, config.channels), np.int32)
+    log_likelihood(model, nothing, nothing[..., :1])
 
     target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
     try:

@@ -8,7 +8,7 @@ Visible pixels add exactly 0. With everything hidden it is the unconditional lik
 import numpy as np
 from keras import ops
 
-from pcnn_keras.inference.inputs import check_images, network_inputs, predict
+from pcnn_keras.inference.inputs import check_images, expect_finite, network_inputs, predict
 
 
 def log_likelihood(model, images, masks, batch_size=64):
@@ -28,7 +28,9 @@ def log_likelihood(model, images, masks, batch_size=64):
         InputError: if shapes or values do not fit the model.
     """
     images, masks = check_images(model.config, images, masks)
-    return ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
+    nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
+    expect_finite(nats)
+    return nats
 
 
 def pixel_probabilities(model, images, masks, batch_size=64):

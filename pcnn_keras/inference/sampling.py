@@ -21,7 +21,7 @@ from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import rows
 from pcnn_keras.inference.importance import log_weights, resample
-from pcnn_keras.inference.inputs import as_array, check_images
+from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel
 from pcnn_keras.inference.results import Completions
@@ -134,6 +134,7 @@ def draw(model, levels, masks, context, request):
         starts = range(0, len(number), size)
         for start, drawn in zip(starts, pool.map(draw_from, starts)):
             samples[start : start + size], likelihood[start : start + size] = drawn
+    expect_finite(likelihood)
     shape = (len(levels), request.num_samples)
     return Completions(samples.reshape(*shape, *levels.shape[1:]), likelihood.reshape(shape),
                        completion.reshape(shape).astype(np.int32))

@@ -6,9 +6,7 @@
 See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
 
-import json
 import random
-import zipfile
 from pathlib import Path
 
 import keras
@@ -17,8 +15,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import condition, prior_logits
-
-REGISTERED_NAME = "pcnn_keras>PixelConstrainedCNN"
+from pcnn_keras.network.saved import check_shapes, check_weights, saved_config
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")
@@ -111,7 +108,8 @@ def load(folder):
         A `PixelConstrainedCNN`; its settings are in `model.config`.
 
     Raises:
-        InputError: if a file is missing or damaged, or the two do not belong together.
+        InputError: if a file is missing or damaged, if the two do not belong together, or if weights are no
+            finite numbers.
     """
     folder = Path(folder)
     for name in ("config.json", "model.keras"):
@@ -119,23 +117,14 @@ def load(folder):
             raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
     config, path = Config.load(folder / "config.json"), folder / "model.keras"
     try:
-        fits = config.continues(_saved_config(path))
+        fits = config.continues(saved_config(path))
         if fits:
+            shapes = check_weights(path, config)
             model = build_model(config)
+            check_shapes(shapes, model)
             model.load_weights(path)
     except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
     if not fits:
         raise InputError(f"{folder}: config.json is not that of model.keras.")
     return model
-
-
-def _saved_config(path):
-    """The `Config` that a `model.keras` was saved with: data alone, no object that the file asks for is made."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo("config.json").file_size > 100_000:
-            raise ValueError("its config.json is too long")
-        saved = json.loads(archive.read("config.json"))
-    if not isinstance(saved, dict) or saved.get("registered_name") != REGISTERED_NAME:
-        raise ValueError("it holds another kind of model")
-    return Config.from_dict(saved["config"]["config"])

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections import Counter
 
+import h5py
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES, TINY, run_here, save_model
@@ -122,9 +123,11 @@ def png(width, height, depth=8, colour=0, content=b"\0"):
 
 @st.composite
 def image_files(draw):
-    """Name and content of a file that may be an image."""
-    kind = draw(st.sampled_from(["whole", "whole", "cut", "changed", "animated", "raw png", "bytes"]))
+    """Name and content of a file that may be an image; content None: a pipe into which nothing is written."""
+    kind = draw(st.sampled_from(["whole", "whole", "cut", "changed", "animated", "raw png", "bytes", "pipe"]))
     suffix = draw(st.sampled_from([*FORMATS, "tif", "tif"]))
+    if kind == "pipe":
+        return f"image.{suffix}", None
     if kind == "bytes":
         return f"image.{suffix}", draw(st.binary(max_size=60))
     if kind == "raw png":  # sizes of zero, huge ones, depths that do not exist
@@ -143,6 +146,12 @@ def image_files(draw):
     options = {"save_all": True, "append_images": [image.copy()] * 2} if kind == "animated" else {}
     if compression:
         options["compression"] = compression
+    orientation = draw(st.integers(0, 8))  # 0: the file says nothing of it
+    if orientation and suffix in ("png", "jpg", "tif", "webp"):
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = orientation
+    if suffix == "png" and mode in ("L", "I;16", "P"):
+        options["transparency"] = draw(st.integers(0, 255)) * (257 if mode == "I;16" else 1)
     try:
         image.save(buffer, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix), **options)
     except (OSError, ValueError, KeyError, TypeError):  # a mode that this format does not have
@@ -156,10 +165,18 @@ def image_files(draw):
     return f"image.{suffix}", content
 
 
+def write_file(path, content):
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+
+
 def _image(place, file):
     name, content = file
-    (place / name).write_bytes(content)
-    try:
+    write_file(place / name, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcnn_keras.data.images.PATIENCE", 0.05)
         try:
             image = read_image(place / name)
             assert image.dtype == np.uint8 and image.ndim == 3
@@ -167,13 +184,13 @@ def _image(place, file):
         except InputError as error:
             assert "\n" not in str(error)
             expected = 2
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pcnn_keras.network.model.load", lambda _: _model[0])
+        patch.setattr("pcnn_keras.network.model.load", lambda _: _model[0])
+        try:
             code = works_or_is_refused("images", place, "sample.py", "--model", "model", "--image", name,
                                        "--num-samples", 1, "--output", "out")
-        assert code == expected
-    finally:
-        (place / name).unlink()
+        finally:
+            (place / name).unlink()
+    assert code == expected
 
 
 test_a_few_images, test_many_images = family("images", file=image_files())(_image)
@@ -266,7 +283,8 @@ JSON = st.one_of(st.none(), st.booleans(), st.integers(-2, 40), st.floats(), st.
 @st.composite
 def damages(draw):
     """What happens to a model folder: a name, and a function that does it."""
-    kind = draw(st.sampled_from(["lacks", "cut", "changed", "setting", "unknown", "text", "member", "folder"]))
+    kind = draw(st.sampled_from(["lacks", "cut", "changed", "setting", "unknown", "text", "member", "folder", "weight",
+                                 "weight"]))
     name = draw(st.sampled_from(["config.json", "model.keras"]))
     where, field, value = draw(st.floats(0, 1, exclude_max=True)), draw(st.sampled_from(FIELDS)), draw(JSON)
 
@@ -288,11 +306,42 @@ def damages(draw):
             config = json.loads((folder / "config.json").read_text())
             config[field if kind == "setting" else "no_such_field"] = value
             (folder / "config.json").write_text(json.dumps(config))
+        elif kind == "weight":
+            change_weights(folder / "model.keras", spoil(where, value))
         else:  # a file inside model.keras is cut
             rewrite(folder / "model.keras", lambda names: names[int(where * len(names))],
                     lambda data: data[: int(where * len(data))])
     do.__name__ = f"{kind} {name} {where:.3f} {field}={value!r}"
     return do
+
+
+def spoil(where, value):
+    """Something else in the place of a weight array: numbers that are none, huge ones, more or fewer of them, text."""
+    def change(file):
+        names = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        name = names[int(where * len(names))]
+        values = file.pop(name)[()]
+        if value in (None, [], {}):
+            return
+        if isinstance(value, str):
+            file[name] = value
+        elif isinstance(value, float):
+            values.flat[0] = np.clip(value, -3e38, 3e38) if np.isfinite(value) else value
+            file[name] = values
+        else:
+            file[name] = np.resize(values, abs(value) % 50)
+    return change
+
+
+def change_weights(path, change):
+    """Changes the weights inside a `model.keras`: `change` is given the open HDF5 file."""
+    def apply(data):
+        buffer = io.BytesIO(data)
+        with h5py.File(buffer, "r+") as file:
+            change(file)
+        return buffer.getvalue()
+    rewrite(path, lambda names: "model.weights.h5", apply)
 
 
 def rewrite(path, choose, change):
@@ -313,7 +362,9 @@ def _model_folder(place, damage):
         code = works_or_is_refused("model folders", place, "sample.py", "--model", "other", "--image", "good.png",
                                    "--num-samples", 1, "--output", "out")
         try:
-            assert pcnn.load(folder).config.continues(Config.load(folder / "config.json"))
+            model = pcnn.load(folder)
+            assert model.config.continues(Config.load(folder / "config.json"))
+            assert all(np.isfinite(weight).all() for weight in model.get_weights())
         except InputError as error:
             assert code == 2 and "\n" not in str(error)
     finally:
@@ -351,7 +402,8 @@ def _data_folder(place, some, good, size):
         for i in range(good):
             (folder / f"good{i:02}.png").write_bytes(encoded((4, 5)))
         for name, content in some:
-            (folder / name).write_bytes(content)
+            (folder / name).unlink(missing_ok=True)
+            write_file(folder / name, content)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training, "train", begin)
             works_or_is_refused("data folders", place, "train.py", "--dataset", "folder", "--data-dir", "data",

@@ -1,12 +1,17 @@
 """Image files of every kind become bytes, or a mistake said in one line."""
 
 import contextlib
+import os
+import subprocess
+import threading
+import time
 import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pcnn_keras.data import images
 from pcnn_keras.data.images import convert, list_images, read_image, resize
 from pcnn_keras.errors import InputError
 
@@ -156,6 +161,71 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     exif[0x0112] = 6  # held upright: what is stored is to be turned clockwise
     image.save(tmp_path / "turned.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), np.rot90(COLOUR, -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("image", [GREY, COLOUR])
+def test_a_tiff_is_turned_as_any_other_file(tmp_path, orientation, compression, image):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, options in (("turned.png", {}), ("turned.tif", {"compression": compression})):
+        Image.fromarray(image).save(tmp_path / name, exif=exif, **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.tif"), read_image(tmp_path / "turned.png"))
+
+
+def test_a_transparent_level_of_16_bits_is_white(tmp_path):
+    levels = GREY.astype(np.uint16) * 257
+    levels[1] = 0x1234
+    levels[2] = 0x1235  # not the same level, only the same byte
+    Image.fromarray(levels).save(tmp_path / "deep.png", transparency=0x1234)
+    expected = (levels >> 8).astype(np.uint8)
+    expected[1] = 255
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png")[..., 0], expected)
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A pipe with a name."""
+    os.mkfifo(tmp_path / "pipe.png")
+    return tmp_path / "pipe.png"
+
+
+def test_an_image_may_come_through_a_pipe(tmp_path, pipe):
+    content = saved(tmp_path, "RGB").read_bytes()
+
+    def slowly():
+        with open(pipe, "wb", buffering=0) as file:
+            for part in (content[:50], content[50:]):
+                time.sleep(0.05)
+                file.write(part)
+
+    writer = threading.Thread(target=slowly)
+    writer.start()
+    np.testing.assert_array_equal(read_image(pipe), COLOUR)
+    writer.join()
+
+
+def test_a_pipe_through_which_nothing_comes_is_not_waited_for_without_end(pipe, monkeypatch):
+    monkeypatch.setattr(images, "PATIENCE", 0.1)
+    with pytest.raises(InputError, match="nothing has come through the pipe"):
+        read_image(pipe)
+    with pytest.raises(InputError, match="is a pipe"):
+        list_images(pipe.parent)
+
+
+def test_what_comes_through_a_pipe_has_an_end(monkeypatch):
+    monkeypatch.setattr(images, "LARGEST_PIPED", 2**20)
+    with subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE) as endless:
+        with pytest.raises(InputError, match="more than 1 MB"):
+            read_image(f"/dev/fd/{endless.stdout.fileno()}")
+        endless.kill()
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_no_image(device):
+    with pytest.raises(InputError, match="it is no file"):
+        read_image(device)
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])

@@ -1,5 +1,7 @@
 """The language of `--mask`."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +53,19 @@ def test_bad_masks_are_input_errors(spec):
     with pytest.raises(pcnn.InputError, match="^Mask ") as error:
         parse_mask(spec, 3, 3)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("spec", [None, 7, b"all", ["all"]])
+def test_a_mask_is_asked_for_in_words(spec):
+    with pytest.raises(pcnn.InputError, match="must be text"):
+        parse_mask(spec, 3, 3)
+
+
+def test_mask_from_a_pipe(tmp_path):
+    Image.fromarray(np.eye(3, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
+    with subprocess.Popen(["cat", tmp_path / "mask.png"], stdout=subprocess.PIPE) as command:  # as <(cat mask.png)
+        mask = parse_mask(f"/dev/fd/{command.stdout.fileno()}", 3, 3)
+    np.testing.assert_array_equal(mask(0)[..., 0], np.eye(3))
 
 
 def test_mask_from_an_image_file(tmp_path):

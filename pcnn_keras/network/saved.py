@@ -1,0 +1,80 @@
+"""What a `model.keras` holds: read as data alone, and held against settings before anything is built from them.
+
+No object that the file asks for is made, and no array is larger than the file itself.
+"""
+
+import io
+import json
+import zipfile
+from collections import Counter
+
+import h5py
+import numpy as np
+
+from pcnn_keras.config import Config
+
+REGISTERED_NAME = "pcnn_keras>PixelConstrainedCNN"
+
+LARGEST_WEIGHT = 1e6
+"""Trained weights stay far below it; what is above overflows within a few layers."""
+
+
+def saved_config(path):
+    """The `Config` that a model was saved with; a `ValueError` if it is of another kind."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo("config.json").file_size > 100_000:
+            raise ValueError("its config.json is too long")
+        saved = json.loads(archive.read("config.json"))
+    if not isinstance(saved, dict) or saved.get("registered_name") != REGISTERED_NAME:
+        raise ValueError("it holds another kind of model")
+    return Config.from_dict(saved["config"]["config"])
+
+
+def check_weights(path, config):
+    """Holds the weights in a file against settings.
+
+    Returns:
+        Their shapes, a list of tuples.
+
+    Raises:
+        ValueError: if a weight is no number, or so large that nothing but overflow comes of it, or if no
+            model of these settings has weights of such shapes.
+    """
+    weights = _saved_weights(path)
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"weights in {name} are not finite numbers")
+        if np.abs(values).max(initial=0) > LARGEST_WEIGHT:
+            raise ValueError(f"weights in {name} are above {LARGEST_WEIGHT:g}")
+    shapes = [values.shape for values in weights.values()]
+    needed = [(config.kernel_size, config.kernel_size, config.channels + 1, config.filters),
+              (1, 1, config.filters, config.channels * config.num_levels)]
+    if config.head_filters:
+        needed.append((1, 1, config.filters, config.head_filters))
+    if not set(needed) <= set(shapes) or config.prior_depth + config.conditioning_depth > len(shapes):
+        raise ValueError("its weights are not those of a model with its settings")
+    return shapes
+
+
+def check_shapes(shapes, model):
+    """A `ValueError` unless the shapes of a file's weights are those of a model's: no more, no fewer, no others."""
+    if Counter(shapes) != Counter(tuple(weight.shape) for weight in model.weights):
+        raise ValueError(f"its {len(shapes)} weights are not the {len(model.weights)} of a model with its settings")
+
+
+def _saved_weights(path):
+    """The arrays by name, without an optimizer's."""
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("model.weights.h5")
+    weights = {}
+
+    def read(name, item):
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
+            whole = item.dtype.kind == "f" and item.id.get_storage_size() == item.nbytes and not item.external
+            if not whole:  # such as sparse ones, which unpack to any size, or those of another file
+                raise ValueError(f"weights in {name} are not stored as plain numbers")
+            weights[name] = item[()]
+
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(read)
+    return weights
