@@ -68,6 +68,7 @@ class Config:
     conditioner: str = "residual"  # "unet": the same blocks on maps of ever half the size and back
     attention_heads: int = 0  # of the self-attention at the U-Net's lowest resolution; 0: none
     masks: tuple = ("blobs",)  # `--mask` specifications, drawn evenly for each training image
+    slices: int = 1  # an image is drawn in `slices * slices` interleaved parts (1, 2 or 4); only with merge "blocks"
     loss_pixels: str = "all"  # as in the published code; "hidden": only what equation 2 has
     schedule: str = "cosine"  # "constant": the paper's fixed rate
     schedule_peak: float = 5.0  # the cosine's highest rate, as a multiple of `learning_rate`
@@ -90,6 +91,19 @@ class Config:
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}. Expected one of: {', '.join(PRESETS)}.")
         return PRESETS[name]
+
+    @property
+    def slice_size(self):
+        """Height and width of what the prior runs over: the image's, or a slice's."""
+        return self.height // self.slices, self.width // self.slices
+
+    @property
+    def conditioning_shape(self):
+        """Height, width and planes of what the conditioning network reads: see `data.slices.network_inputs`."""
+        if self.slices == 1:
+            return self.height, self.width, self.channels + 1
+        height, width = self.slice_size
+        return height + 1, width + 1, self.slices**2 * (self.channels + 2)
 
     @property
     def blob_settings(self):
@@ -167,6 +181,10 @@ def _check(config):
            f"0 or at least `channels` ({config.channels})")
     for name, choices in CHOICES.items():
         expect(name, getattr(config, name) in choices, f"one of {', '.join(choices)}")
+    expect("slices", config.slices in (1, 2, 4), "1, 2 or 4")
+    expect("slices", config.slices == 1 or config.merge == "blocks", "1 unless `merge` is 'blocks'")
+    for name in ("height", "width"):
+        expect(name, not getattr(config, name) % config.slices, f"divisible by `slices` ({config.slices})")
     expect("attention_heads", 0 <= config.attention_heads <= 64, "from 0 to 64")
     expect("masks", config.masks and all(type(spec) is str for spec in config.masks), "a list of mask specifications")
     expect("alpha", config.alpha >= 0, "at least 0")

@@ -13,7 +13,7 @@ FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config",
     "commands": "cli",
-    "data": "pixels images blobs masks sources pipeline",
+    "data": "pixels slices images blobs masks sources pipeline",
     " ": "plots",
     "network": "layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
