@@ -24,6 +24,8 @@ _HOME = {
 
 __all__ = ["Config", "InputError", *_HOME]
 
+__version__ = "0.2.0"
+
 
 def __getattr__(name):
     if name not in _HOME:

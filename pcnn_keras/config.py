@@ -175,6 +175,13 @@ class Config:
             aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
+    def of_model(cls, folder):
+        """That of a trained model's folder."""
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} is not the folder of a trained model (--model).")
+        return cls.load(folder / "config.json")
+
+    @classmethod
     def load(cls, path):
         """Reads what `save` wrote. An `InputError` names the file and what is wrong in it."""
         try:

@@ -1,9 +1,8 @@
-"""Files that are there whole or not at all, and the file that stderr is."""
+"""Files that are there whole or not at all."""
 
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 
 from pcnn_keras.errors import InputError
 
@@ -36,22 +35,6 @@ def replacing(path):
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
-
-
-_descriptor = Lock()
-
-
-@contextmanager
-def silence():
-    """Keeps off the screen what libraries in C write to stderr by its number."""
-    with _descriptor, open(os.devnull, "w") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def remove_leftovers(folder):

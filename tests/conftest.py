@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
-from pcnn_keras.commands import cli
+from pcnn_keras.commands import outcome
 from pcnn_keras.data.sources import Images
 from pcnn_keras.inference.results import Completions
 
@@ -70,7 +70,7 @@ def run_here(script, *flags):
             pytest.raises(SystemExit) as exited:
         patch.setattr(sys, "argv", [script, *map(str, flags)])
         if script.startswith("pcnn_keras/"):
-            cli.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
+            outcome.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
         else:
             runpy.run_path(str(ROOT / script), run_name="__main__")
     return Done(exited.value.code or 0, out.getvalue(), errors.getvalue())

@@ -11,17 +11,17 @@ import pcnn_keras
 
 FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
-    "": "errors files config",
-    "commands": "cli",
+    "": "errors files config internals quiet",
     "data": "pixels images blobs masks sources pipeline",
     " ": "plots",
     "network": "layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
-    "export": "warm_up signatures __main__",
+    "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate",
-    "  ": "figures classifier evaluate",
-    "demo": "parts page __main__",
+    "demo": "parts page",
+    "commands": "outcome flags progress train sample evaluate figures classifier export demo pcnn",
+    "  ": "__main__ evaluate figures classifier export.__main__ demo.__main__",
 }
 """Folder: modules. A module imports only such as stand before it."""
 ORDER = [f"{folder.strip()}.{module}".strip(".") for folder, modules in ORDER.items() for module in modules.split()]

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import silence
+from pcnn_keras.quiet import silence
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 

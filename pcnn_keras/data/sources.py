@@ -1,6 +1,7 @@
 """Data sets to bytes, split in three, and the levels of them that a model reads."""
 
 import os
+import re
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,9 @@ import numpy as np
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
+
+OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
+"""The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
 
 LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
@@ -155,10 +159,9 @@ def _stack(images, name):
 def _tfds(name, data_dir, feature, prepare):
     """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import naming
 
     try:
-        if naming.parse_builder_name_kwargs(name)[0].namespace:
+        if not OWN_SET.fullmatch(name):
             raise ValueError("of another hub, which would be asked over the network")
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, ImportError):

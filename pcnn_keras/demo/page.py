@@ -1,18 +1,18 @@
-"""Inpainting by hand in a browser: `python -m pcnn_keras.demo [--model DIR] [--port N]`.
+"""Inpainting by hand in a browser.
 
 `parts` does the work; here is the page and its server. The picture to paint on is `demo.html` and
 `demo.js`, the looks are `demo.css`.
 """
 
 import contextlib
-import importlib.util
 import os
 import tempfile
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
+import tensorflow as tf
 
-from pcnn_keras.commands.cli import Parser, import_tensorflow, number
 from pcnn_keras.demo.parts import (
     MOST,
     canvas,
@@ -21,7 +21,6 @@ from pcnn_keras.demo.parts import (
     completion_buttons,
     example_buttons,
     figures,
-    find_models,
     make_mask,
     open_model,
     painted,
@@ -38,8 +37,6 @@ LARGEST_UPLOAD = 8 * 2**20
 
 def build(folders):
     """The page, a `gradio.Blocks`, for folders of models; the first one is open at the beginning."""
-    import gradio as gr
-
     @contextlib.contextmanager
     def in_words():
         try:
@@ -167,35 +164,27 @@ def build(folders):
     return page
 
 
-def main():
-    parser = Parser("Opens a page for inpainting by hand in a browser.")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="folder of the model to begin with "
-                        "(default: saved_models/mnist, or the first there is)")
-    parser.add_argument("--port", type=number(int, 1, 65535), metavar="N", help="default: the first free from 7860")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
-    parser.add_argument("--share", action="store_true", help="a public address, through Gradio's own servers")
-    flags = parser.parse_args()
-    folders = find_models(flags.model)
-    if not importlib.util.find_spec("gradio"):
-        raise InputError("The page needs Gradio: pip install -r requirements-demo.txt")
+def serve(folders, host, port=None, share=False):
+    """Opens the page and waits for Ctrl-C.
 
-    with tempfile.TemporaryDirectory(prefix="pcnn-demo-") as folder:
-        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
-        print(f"Opening {folders[0]} …", flush=True)
-        import_tensorflow()
-        import tensorflow as tf
+    Args:
+        folders: of models.
+        host: address to listen at.
+        port: to listen at, or None for the first free from 7860.
+        share: True for a public address, through Gradio's own servers.
 
-        tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
-        import gradio as gr
-
-        page = build(folders).queue(max_size=64)
-        try:
-            _, local, public = page.launch(
-                server_name=flags.host, server_port=flags.port, share=flags.share, max_file_size=LARGEST_UPLOAD,
-                allowed_paths=[], state_session_capacity=100, prevent_thread_lock=True, quiet=True, ssr_mode=False,
-                footer_links=[], run_history=False, css_paths=Path(__file__).with_name("demo.css"),
-                theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]))
-        except OSError as error:
-            raise InputError(f"{flags.host}, port {flags.port or 'from 7860'} cannot be used: {error}") from error
-        print(f"Open {public or local} in a browser. Ctrl-C ends it.", flush=True)
-        page.block_thread()
+    Raises:
+        InputError: if it cannot listen there.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
+    page = build(folders).queue(max_size=64)
+    try:
+        _, local, public = page.launch(
+            server_name=host, server_port=port, share=share, max_file_size=LARGEST_UPLOAD,
+            allowed_paths=[], state_session_capacity=100, prevent_thread_lock=True, quiet=True, ssr_mode=False,
+            footer_links=[], run_history=False, css_paths=Path(__file__).with_name("demo.css"),
+            theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]))
+    except OSError as error:
+        raise InputError(f"{host}, port {port or 'from 7860'} cannot be used: {error}") from error
+    print(f"Open {public or local} in a browser. Ctrl-C ends it.", flush=True)
+    page.block_thread()

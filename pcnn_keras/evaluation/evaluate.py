@@ -1,4 +1,4 @@
-"""What a model is worth: likelihood, realism, diversity, calibration. `python -m pcnn_keras.evaluate`.
+"""What a model is worth: likelihood, realism, diversity, calibration.
 
 Under each of six masks (blobs, bottom quarter, top half and left half visible, 15 % of the pixels, nothing):
 
@@ -16,14 +16,26 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 Image i has seed i everywhere. Each figure comes with its standard error over images.
 """
 
-import json
-from pathlib import Path
+import keras
+import numpy as np
+from keras import ops
 
-from pcnn_keras.commands.cli import Parser, Progress, import_tensorflow, model_config, number
-from pcnn_keras.config import MOST_SAMPLES
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
-from pcnn_keras.evaluation.classifier import FILE, load_classifier
-from pcnn_keras.files import replacing
+from pcnn_keras.evaluation.consistency import colour_correlation, consistency
+from pcnn_keras.evaluation.metrics import (
+    density_and_coverage,
+    entropy,
+    mean_and_error,
+    mean_hamming_distance,
+    rank_among,
+    rank_correlation,
+    ratio_and_error,
+)
+from pcnn_keras.inference.inputs import predict
+from pcnn_keras.inference.likelihood import log_likelihood, score, teacher_forced
+from pcnn_keras.inference.sampling import inpaint
 
 NEIGHBOURS = 5
 BINS = 8
@@ -38,10 +50,6 @@ def mask_specs(config):
 
 def likelihoods(model, images, masks, batch_size=100):
     """Log-likelihoods `(n,)`, nats: of the model, of its conditional head, and were nothing visible."""
-    import numpy as np
-
-    from pcnn_keras.inference.likelihood import score, teacher_forced
-
     parts = []
     for start in range(0, len(images), batch_size):
         x, m = images[start : start + batch_size], masks[start : start + batch_size]
@@ -70,10 +78,6 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     Raises:
         InputError: if `reference` is too small to judge realism by.
     """
-    import numpy as np
-
-    from pcnn_keras.data.masks import parse_mask
-
     config = model.config
     specs = mask_specs(config)
     if classifier and len(reference) <= NEIGHBOURS:
@@ -92,10 +96,6 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
 
 
 def _likelihood_figures(model, images, masks):
-    import numpy as np
-
-    from pcnn_keras.evaluation.metrics import mean_and_error, ratio_and_error
-
     nats = {name: -values for name, values in likelihoods(model, images, masks).items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
     figures = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
@@ -108,19 +108,6 @@ def _likelihood_figures(model, images, masks):
 
 
 def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
-    import numpy as np
-
-    from pcnn_keras.evaluation.consistency import colour_correlation, consistency
-    from pcnn_keras.evaluation.metrics import (
-        entropy,
-        mean_and_error,
-        mean_hamming_distance,
-        rank_among,
-        rank_correlation,
-    )
-    from pcnn_keras.inference.likelihood import log_likelihood
-    from pcnn_keras.inference.sampling import inpaint
-
     figures, colour = {}, model.config.channels > 1
     if judge or colour:
         first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
@@ -162,8 +149,6 @@ class _Judge:
     """A classifier, and the features of real images to compare others with."""
 
     def __init__(self, classifier, config, reference):
-        import keras
-
         self._levels = config.num_levels
         self._network = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
         self._network.jit_compile = False
@@ -172,19 +157,11 @@ class _Judge:
 
     def look(self, levels):
         """Confidence `(n,)`, class `(n,)` and features `(n, d)` of images."""
-        import numpy as np
-        from keras import ops
-
-        from pcnn_keras.data.pixels import scale
-        from pcnn_keras.inference.inputs import predict
-
         features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
         return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
 
     def __call__(self, levels):
         """Realism of images, each of its own origin."""
-        from pcnn_keras.evaluation.metrics import density_and_coverage, mean_and_error
-
         confidence, _, features = self.look(levels)
         density, covered = density_and_coverage(self._reference, features, NEIGHBOURS)
         return {"confidence": mean_and_error(confidence), "density": mean_and_error(density),
@@ -207,46 +184,3 @@ def _cell(value):
     if value is None:
         return ""
     return f"{value['mean']:.4g} ± {value['error']:.2g}" if isinstance(value, dict) else f"{value:.3f}"
-
-
-def parse():
-    parser = Parser("Likelihood, realism, diversity and calibration of a trained model, as a table and JSON.")
-    parser.add_model()
-    parser.add_images()
-    parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
-    parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
-                        help="of how many images many completions are drawn (default: 100)")
-    parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
-                        help="completions of each (default: 64)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    return parser.parse_args()
-
-
-def main():
-    flags = parse()
-    config = model_config(flags.model)
-    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
-        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
-    import_tensorflow()
-    import numpy as np
-
-    from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.network.model import load
-
-    model = load(flags.model)
-    images = load_model_images(config, flags.dataset, flags.data_dir)
-    classifier = flags.model / FILE
-    if classifier.is_file():
-        classifier = load_classifier(classifier, config)
-    else:
-        print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
-        classifier = None
-    with Progress("Evaluating") as progress:
-        test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
-        result = {"dataset": flags.dataset or config.dataset,
-                  **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
-    print(table(result))
-    if flags.json:
-        with replacing(flags.json) as aside:
-            text = json.dumps(result, indent=1).replace("NaN", "null")  # where there is too little to say
-            aside.write_text(text + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.internals import build_metrics
 
 
 class Single:
@@ -51,19 +52,21 @@ class Mirrored(Single):
     """Several devices of this machine."""
 
     def __init__(self):
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        self._use(tf.distribute.MirroredStrategy([device.name for device in devices]))
-
-    def _use(self, strategy):
-        self._strategy = strategy
-        self.scope = strategy.scope
-        self.replicas = strategy.num_replicas_in_sync
+        self._strategy = self._make()
+        self.replicas = self._strategy.num_replicas_in_sync
         self.optimizer = SharedAdam
+
+    def _make(self):
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+    def scope(self):
+        return self._strategy.scope()
 
     def fit(self, model, batches, held_out, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
         """What `model.fit` does."""
         with self._strategy.scope():  # of metrics, whose variables cannot be made inside a step
-            model._symbolic_build(data_batch=batches.element_spec)
+            build_metrics(model, batches.element_spec)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         batches = iter(self._strategy.experimental_distribute_dataset(batches.with_options(options)))
@@ -118,18 +121,22 @@ class MultiWorker(Mirrored):
     def __init__(self):
         index, workers = self._place()
         print(f"Worker {index} of {workers}: waiting for the others.", flush=True)
+        super().__init__()
+        self.writes = index == 0
+        self._number_of = tf.function(self._sum)
+
+    def _make(self):
         try:
-            self._use(tf.distribute.MultiWorkerMirroredStrategy())
+            return tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason}") from error
-        self.writes = index == 0
 
-        @tf.function
-        def number_of(flag):
-            return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
+    def _sum(self, flag):
+        return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
 
-        self.any = lambda flag: bool(number_of(tf.constant(float(flag))))
+    def any(self, flag):
+        return bool(self._number_of(tf.constant(float(flag))))
 
     @staticmethod
     def _place():

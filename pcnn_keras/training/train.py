@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from pcnn_keras.data import pipeline
+from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers
 from pcnn_keras.network.model import build_model
@@ -99,6 +100,8 @@ def _check_images(config, images, replicas):
         if part.shape[1:] != shape or part.max() >= config.num_levels:
             raise InputError(f"Expected images of shape {shape} and levels below {config.num_levels}. "
                              f"Received: {part.shape[1:]}, {part.max()}.")
+    for spec in config.masks:
+        parse_mask(spec, config.height, config.width)
     if config.batch_size % replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among {replicas} devices.")
     if len(images.validation) < replicas:

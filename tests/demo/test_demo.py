@@ -14,6 +14,7 @@ from conftest import TINY, enlarge, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
+from pcnn_keras.commands.demo import find_models
 from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import quantize, to_bytes
@@ -51,24 +52,24 @@ def shown(html):
 def test_models_are_found_the_asked_for_first(tmp_path):
     home = tmp_path / "saved_models"
     with pytest.raises(pcnn.InputError, match="no trained model"):
-        demo_parts.find_models(home=home)
+        find_models(home=home)
     for name in ("digits", "half", "mnist", "own"):
         (home / name).mkdir(parents=True)
         CONFIG.save(home / name / "config.json")
         if name != "half":
             (home / name / "model.keras").touch()
-    assert demo_parts.find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
-    assert demo_parts.find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
+    assert find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
+    assert find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
     (home / "mnist" / "model.keras").unlink()
-    assert demo_parts.find_models(home=home) == [home / "digits", home / "own"]
+    assert find_models(home=home) == [home / "digits", home / "own"]
     with pytest.raises(pcnn.InputError, match="not the folder"):
-        demo_parts.find_models(tmp_path, home)
+        find_models(tmp_path, home)
 
 
 def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened, tmp_path, monkeypatch):
     nothing = np.zeros((8, 10, 1), int)
     np.testing.assert_array_equal(opened.examples, pcnn.inpaint(opened.model, nothing, nothing, 8).samples)
-    monkeypatch.setattr("pcnn_keras.network.model.load", lambda _: opened.model)  # the same, with examples beside it
+    monkeypatch.setattr(demo_parts, "load", lambda _: opened.model)  # the same, with examples beside it
     (tmp_path / "examples").mkdir()
     Image.new("L", (10, 8), 255).save(tmp_path / "examples" / "white.png")
     np.testing.assert_array_equal(demo_parts.open_model(tmp_path).examples, np.full((1, 8, 10, 1), 2))
