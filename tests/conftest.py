@@ -19,7 +19,7 @@ import pytest
 
 import pcnn_keras as pcnn
 from pcnn_keras.commands import outcome
-from pcnn_keras.data.sources import Images
+from pcnn_keras.data.sources import Splits
 from pcnn_keras.inference.results import Completions
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def stripes(count, seed):
     return np.broadcast_to((first + np.arange(5)[:, None]) % 2, (count, 4, 5, 1)).astype(np.uint8)
 
 
-IMAGES = Images(stripes(22, 0), stripes(6, 1), stripes(2, 2))
+IMAGES = Splits(stripes(22, 0), stripes(6, 1), stripes(2, 2))
 
 
 def enlarge(model, scale=1.0, seed=0):

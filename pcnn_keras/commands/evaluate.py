@@ -22,7 +22,7 @@ def parse():
                         help="of how many images many completions are drawn (default: 100)")
     parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
                         help="completions of each (default: 64)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures to this file")
     return parser.parse_args()
 
 

@@ -136,10 +136,9 @@ def prepare(flags, config, changes):
     """Reads the data set.
 
     Returns:
-        The `Config` of the run, of the images' size and channels, and their levels, `Images`.
+        The `Config` of the run, of the images' size and channels, and their levels, `Splits`.
     """
-    from pcnn_keras.data.pixels import quantize
-    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.data.sources import load_images
 
     as_config = flags.resume or flags.config  # a preset's size is that of its own data set
     size = flags.size or (config.height if as_config and config.height == config.width else None)
@@ -148,7 +147,7 @@ def prepare(flags, config, changes):
     if not (as_config or flags.preset or config.dataset in PRESETS):
         changes = {"num_levels": 2 if channels == 1 else 32, **changes}
     asked = config.replace(**{"height": height, "width": width, "channels": channels, **changes})
-    levels = Images(*(quantize(part, asked.num_levels) for part in images))
+    levels = images.quantized(asked.num_levels)
     print(f"{asked.dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
           f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
           f"{asked.num_levels} levels.", flush=True)

@@ -21,12 +21,16 @@ LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
 
 
-class Images(NamedTuple):
-    """Three arrays: bytes or levels, uint8 `(n, height, width, channels)`, or classes, ints `(n,)`."""
+class Splits(NamedTuple):
+    """The three parts of a data set: arrays that begin with an axis of images."""
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+    def quantized(self, num_levels):
+        """Bytes to levels; see `pixels.quantize`."""
+        return Splits(*(quantize(part, num_levels) for part in self))
 
 
 def load_images(dataset, data_dir=None, size=None, grayscale=False):
@@ -44,7 +48,7 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
         grayscale: True to turn colour into grey.
 
     Returns:
-        `Images`.
+        `Splits` of bytes, uint8 `(n, height, width, channels)`.
 
     Raises:
         InputError: if the set is unknown, too small, of mixed or large sizes without `size`, or
@@ -80,7 +84,7 @@ def load_labels(dataset, data_dir=None):
     Args and errors: as `load_images`.
 
     Returns:
-        `Images` of ints `(n,)`, or None if the set has no classes.
+        `Splits` of ints `(n,)`, or None if the set has no classes.
     """
     if dataset == "digits":
         return _split(dataset, _sklearn_digits().target, None)
@@ -97,7 +101,7 @@ def _split(dataset, train, test):
     held_out = min(len(train) // 10, 5000)
     if not held_out or not len(test):
         raise InputError(f"{dataset!r} has too few images to be split in three: at least 11 are needed.")
-    return Images(train[:-held_out], train[-held_out:], test)
+    return Splits(train[:-held_out], train[-held_out:], test)
 
 
 def load_model_images(config, dataset=None, data_dir=None):
@@ -109,7 +113,7 @@ def load_model_images(config, dataset=None, data_dir=None):
         data_dir: as `load_images`.
 
     Returns:
-        `Images` of levels.
+        `Splits` of levels, uint8 `(n, height, width, channels)`.
 
     Raises:
         InputError: as `load_images`, and if the images do not fit the model.
@@ -120,7 +124,7 @@ def load_model_images(config, dataset=None, data_dir=None):
     images = load_images(dataset, data_dir, side, grayscale=config.channels == 1)
     if images.test.shape[1:] != shape:
         raise InputError(f"The images of {dataset!r} are of shape {images.test.shape[1:]}, the model's of {shape}.")
-    return Images(*(quantize(part, config.num_levels) for part in images))
+    return images.quantized(config.num_levels)
 
 
 def _sklearn_digits():

@@ -20,8 +20,8 @@ from pcnn_keras.demo.parts import (
     complete,
     completion_buttons,
     example_buttons,
-    figures,
     make_mask,
+    mean_and_probability,
     open_model,
     painted,
     presets,
@@ -80,9 +80,10 @@ def build(folders):
                       config.num_levels)
 
     def show(result, kept, chosen):
-        return (completion_buttons(result, kept, chosen), figures(result, kept, chosen), command(result, kept), chosen)
+        return (completion_buttons(result, kept, chosen), mean_and_probability(result, kept, chosen),
+                command(result, kept), chosen)
 
-    def draw(name, value, count, temperature, seed):
+    def draw_completions(name, value, count, temperature, seed):
         with in_words():
             opened = open_model(models[name])
             for result in complete(opened, *painted(value, opened.model.config), count, temperature, seed):
@@ -146,7 +147,7 @@ def build(folders):
         result, chosen = gr.State(), gr.State(0)
 
         shown = [tiles, details, line, chosen]
-        drawing = {"fn": draw, "inputs": [model, picture, count, temperature, seed],
+        drawing = {"fn": draw_completions, "inputs": [model, picture, count, temperature, seed],
                    "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal"}
         playing = play_button.click(play, [result, chosen], moving, show_progress="hidden")
         model.change(choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing)

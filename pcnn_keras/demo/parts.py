@@ -160,13 +160,13 @@ def completion_buttons(result, kept, chosen):
         for i, (pixels, value, length) in enumerate(zip(shown, nats, bar_lengths(nats))))
 
 
-def figures(result, kept, chosen):
+def mean_and_probability(result, kept, chosen):
     """The mean of the `kept` likeliest completions, and the probabilities of number `chosen`, as HTML."""
-    levels = result.opened.model.config.num_levels
+    num_levels = result.opened.model.config.num_levels
     sample = result.completions.samples[chosen]
-    mean = to_bytes(result.completions.samples[:kept], levels).mean(axis=0).round().astype(np.uint8)
+    mean = to_bytes(result.completions.samples[:kept], num_levels).mean(axis=0).round().astype(np.uint8)
     probabilities = pixel_probabilities(result.opened.model, sample[None], result.mask[None])[0]
-    heat = probability_map(probabilities, sample, result.mask, levels)
+    heat = probability_map(probabilities, sample, result.mask, num_levels)
     scale = picture(probability_colours(np.linspace(0, 1, 64))[None], "colours from 0 to 1")
     return ('<div class="figures">'
             + figure("Mean", picture(mean, "mean of the completions"), f"of the {kept} shown")
@@ -198,14 +198,14 @@ def command(result, kept):
 
 def save(result, kept, folder):
     """Writes what the command line needs and what it makes; returns the paths, an archive of them all first."""
-    levels = result.opened.model.config.num_levels
-    inputs = {"image.png": png(to_bytes(result.image, levels)), "mask.png": png(to_bytes(result.mask, 2)),
+    num_levels = result.opened.model.config.num_levels
+    inputs = {"image.png": png(to_bytes(result.image, num_levels)), "mask.png": png(to_bytes(result.mask, 2)),
               "command.txt": f"{command(result, kept)}\n".encode()}
     for name, content in inputs.items():
         (folder / name).write_bytes(content)
     shown = np.arange(len(result.completions.draw)) < kept
     written = results.save(folder, result.image[None], result.mask[None],
-                           Completions(*(field[None] for field in result.completions)), levels, shown[None])
+                           Completions(*(field[None] for field in result.completions)), num_levels, shown[None])
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

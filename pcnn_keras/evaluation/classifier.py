@@ -32,7 +32,7 @@ def train_classifier(config, images, labels, epochs=8, seed=0):
 
     Args:
         config: of the model whose completions will be classified.
-        images, labels: `sources.Images` of levels, and of classes.
+        images, labels: `sources.Splits` of levels, and of classes.
 
     Returns:
         The trained Keras model, and its accuracy on the test images.

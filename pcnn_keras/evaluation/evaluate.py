@@ -13,7 +13,7 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 - whether likelihood tells realism (Spearman's correlation with the confidence, section 5.2), and
   whether it is calibrated: the rank of the true pixels' likelihood among the completions'.
 
-Image i has seed i everywhere. Each figure comes with its standard error over images.
+Image i has seed i everywhere. Each measure comes with its standard error over images.
 """
 
 import keras
@@ -72,7 +72,7 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
         progress: None, or a function that is called now and then with the share that is done.
 
     Returns:
-        A dict that JSON can hold: settings, `real` (the figures of real images) and `masks`. A figure
+        A dict that JSON can hold: settings, `real` (the measures of real images) and `masks`. A measure
         that too few images leave open is NaN.
 
     Raises:
@@ -88,33 +88,33 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
         masks = np.stack([make(seed) for seed in range(len(images))])
-        result["masks"][name] = {**_likelihood_figures(model, images, masks),
-                                 **_draws_figures(model, images, masks, judge, num_samples, num_drawn)}
+        result["masks"][name] = {**_likelihood_measures(model, images, masks),
+                                 **_draws_measures(model, images, masks, judge, num_samples, num_drawn)}
         if progress:
             progress((i + 1) / len(specs))
     return result
 
 
-def _likelihood_figures(model, images, masks):
+def _likelihood_measures(model, images, masks):
     nats = {name: -values for name, values in likelihoods(model, images, masks).items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
-    figures = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
+    measures = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
     for name, values in nats.items():
         per_dimension = ratio_and_error(values, hidden * model.config.channels)
-        figures |= {f"{name}_nats_per_image": mean_and_error(values),
+        measures |= {f"{name}_nats_per_image": mean_and_error(values),
                     f"{name}_nats_per_hidden_pixel": ratio_and_error(values, hidden),
                     f"{name}_bits_per_dimension": {k: v / np.log(2) for k, v in per_dimension.items()}}
-    return figures
+    return measures
 
 
-def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
-    figures, colour = {}, model.config.channels > 1
+def _draws_measures(model, images, masks, judge, num_samples, num_drawn):
+    measures, colour = {}, model.config.channels > 1
     if judge or colour:
         first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
     if judge:
-        figures = judge(first)
+        measures = judge(first)
     if colour:
-        figures |= {"colour_correlation": colour_correlation(first, masks),
+        measures |= {"colour_correlation": colour_correlation(first, masks),
                     "colour_correlation_real": colour_correlation(images, masks)}
     images, masks = images[:num_drawn], masks[:num_drawn]
     draws = inpaint(model, images, masks, num_samples, seed=np.arange(len(images)))
@@ -123,17 +123,17 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
     ranks = np.array([rank_among(*pair) for pair in zip(truth.round(3), draws.log_likelihood.round(3))]) / num_samples
     distances = [mean_hamming_distance(samples, mask[..., 0] == 0)
                  for samples, mask in zip(draws.samples, masks) if not mask.all()]
-    figures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
+    measures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
                 "rank_histogram": np.histogram(ranks, BINS, (0, 1))[0].tolist()}
     consistent, weights = consistency(model, images, draws, truth)
-    figures |= consistent
+    measures |= consistent
     if judge:
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))
         confidence, classes = (x.reshape(draws.draw.shape) for x in (confidence, classes))
         best_quarter = np.argsort(-draws.log_likelihood, axis=1)[:, : max(1, num_samples // 4)]
         share = np.exp(weights - np.logaddexp.reduce(weights, axis=1, keepdims=True))
         correlations = [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)]
-        figures |= {
+        measures |= {
             "classes": mean_and_error([len(set(row)) for row in classes]),
             "class_entropy": mean_and_error([entropy(row, judge.num_classes) for row in classes]),
             "classifier_confidence_draws": mean_and_error(confidence.mean(axis=1)),
@@ -142,14 +142,14 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
             # What the first that is kept by importance has on average: it is each with its share of the weights.
             "classifier_confidence_importance": mean_and_error((share * confidence).sum(axis=1)),
             "likelihood_confidence_correlation": mean_and_error([c for c in correlations if c == c])}
-    return figures
+    return measures
 
 
 class _Judge:
     """A classifier, and the features of real images to compare others with."""
 
     def __init__(self, classifier, config, reference):
-        self._levels = config.num_levels
+        self._num_levels = config.num_levels
         self._network = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
         self._network.jit_compile = False
         self.num_classes = classifier.output_shape[-1]
@@ -157,7 +157,7 @@ class _Judge:
 
     def look(self, levels):
         """Confidence `(n,)`, class `(n,)` and features `(n, d)` of images."""
-        features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
+        features, logits = predict(self._network, scale(levels.astype(np.float32), self._num_levels), 256)
         return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
 
     def __call__(self, levels):
@@ -169,14 +169,14 @@ class _Judge:
 
 
 def table(result):
-    """The figures as lines of text: a row for each, a column for each mask."""
+    """The measures as lines of text: a row for each, a column for each mask."""
     columns = {"real": result["real"], **result["masks"]}
-    names = dict.fromkeys(name for figures in columns.values() for name in figures if name != "rank_histogram")
+    names = dict.fromkeys(name for measures in columns.values() for name in measures if name != "rank_histogram")
     lines = [f"{'':36}" + "".join(f"{column:>19}" for column in columns)]
     for name in names:
-        lines.append(f"{name:36}" + "".join(f"{_cell(figures.get(name)):>19}" for figures in columns.values()))
-    histograms = [f"  {name}: {' '.join(map(str, figures['rank_histogram']))}"
-                  for name, figures in result["masks"].items()]
+        lines.append(f"{name:36}" + "".join(f"{_cell(measures.get(name)):>19}" for measures in columns.values()))
+    histograms = [f"  {name}: {' '.join(map(str, measures['rank_histogram']))}"
+                  for name, measures in result["masks"].items()]
     return "\n".join([*lines, "rank_histogram, true pixels among completions, least likely first:", *histograms])
 
 

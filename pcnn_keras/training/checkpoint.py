@@ -23,7 +23,7 @@ class Checkpoint:
 
     Args:
         run: the `Run`, whose settings and images those of the file have to be.
-        images: levels that it trains on, a `sources.Images`.
+        images: levels that it trains on, `sources.Splits`.
         writes: False where another process writes the file.
         write: as `Keeping.write`.
 

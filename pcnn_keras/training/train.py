@@ -31,7 +31,7 @@ def train(config, images, output, resume=False, strategy=None, callbacks=(), kee
 
     Args:
         config: a `Config`.
-        images: `sources.Images` of levels.
+        images: `sources.Splits` of levels.
         output: the run's folder. Receives `config.json`, `model.keras` (best held-out likelihood),
             `last.keras`, `history.csv`, `curves.png`, `completions.png`, `checkpoint.npz` and
             `tensorboard/`.

@@ -147,9 +147,9 @@ def test_completions_are_shown_ranked_with_bars(results):
     assert len(shown(demo_parts.example_buttons(results[1].opened))) == 8
 
 
-def test_figures_are_the_mean_and_the_probability_of_what_was_drawn(results, opened):
+def test_mean_and_probability_are_those_of_what_was_drawn(results, opened):
     result = results[1]
-    mean, heat, scale = shown(demo_parts.figures(result, 15, 1))
+    mean, heat, scale = shown(demo_parts.mean_and_probability(result, 15, 1))
     np.testing.assert_array_equal(mean, to_bytes(result.completions.samples[:15, ..., 0], 3).mean(0).round())
     sample = result.completions.samples[1]
     probabilities = pcnn.pixel_probabilities(opened.model, sample[None], result.mask[None])[0]
