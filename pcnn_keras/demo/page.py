@@ -86,7 +86,8 @@ def build(folders):
     def draw_completions(name, value, count, temperature, seed):
         with in_words():
             opened = open_model(models[name])
-            for result in complete(opened, *painted(value, opened.model.config), count, temperature, seed):
+            image, mask = painted(value, opened.model.config)
+            for result in complete(opened, image, mask, count, temperature, seed):
                 drawn = len(result.completions.draw)
                 yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
                        gr.File(visible=False))

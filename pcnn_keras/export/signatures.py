@@ -14,6 +14,7 @@ import numpy as np
 
 from pcnn_keras.export.warm_up import write_warm_up
 from pcnn_keras.files import make_folder, unwritable
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -128,7 +129,7 @@ def _form(shape):
     return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
 
 
-def export(model, folder):
+def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
 
     With it come warm-up requests, which the server answers before it says that the model is ready.

@@ -84,7 +84,7 @@ def xla_pays():
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def build_model(config):
+def build_model(config: Config) -> PixelConstrainedCNN:
     """A new model with fresh weights; see `PixelConstrainedCNN`.
 
     Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
@@ -94,7 +94,7 @@ def build_model(config):
         return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
 
 
-def load(folder):
+def load(folder: Path | str) -> PixelConstrainedCNN:
     """Loads a trained model: its settings and its weights, no code and nothing else that a file may ask for.
 
     Args:
