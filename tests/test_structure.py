@@ -22,7 +22,7 @@ ORDER = {
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate",
-    "demo": "parts page",
+    "demo": "parts handlers page",
     "commands": "outcome flags progress train sample evaluate figures classifier export demo pcnn",
     "  ": "__main__ evaluate figures classifier export.__main__ demo.__main__",
 }
