@@ -7,12 +7,15 @@ Visible pixels add exactly 0. With everything hidden it is the unconditional lik
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import join, visible_to_slice
 from pcnn_keras.inference.inputs import check_images, expect_finite, inputs_of, predict
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 
-def log_likelihood(model, images, masks, batch_size=64):
+def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+                   batch_size: int = 64) -> np.ndarray:
     """How likely the hidden pixels of each image are, given the visible ones.
 
     Args:
@@ -34,7 +37,8 @@ def log_likelihood(model, images, masks, batch_size=64):
     return nats
 
 
-def pixel_probabilities(model, images, masks, batch_size=64):
+def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+                        batch_size: int = 64) -> np.ndarray:
     """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
 
     Args and errors: as `log_likelihood`.

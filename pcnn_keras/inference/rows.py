@@ -16,7 +16,7 @@ holds for the first; what it says of a later one depends on what was drawn befor
 """
 
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -139,7 +139,8 @@ def sampler(model):
         `(n,)`, and `temperature` float32 `()`. It returns levels int32 `(n, height, width, channels)`, and
         log-likelihoods in nats, float32 `(n,)`.
     """
-    config, reference = model.config, weakref.ref(model)  # or no model that has been used would ever be forgotten
+    reference: Any = weakref.ref(model)  # or no model that has been used would ever be forgotten
+    config = model.config
     size = (config.height, config.width)
     ints = [tf.TensorSpec((None, *size, planes), tf.int32) for planes in (config.channels, 1, 1)]
     context = {name: tf.TensorSpec(output.shape, tf.float32) for name, output in model.conditioner.output.items()}

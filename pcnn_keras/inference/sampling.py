@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from keras import tree
+from numpy.typing import ArrayLike
 
 from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.data.pixels import scale
@@ -27,13 +28,15 @@ from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.results import Completions
-from pcnn_keras.network.model import build_model
+from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
 
 
-def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,
-            progress=None, first=0, candidates=None):
+def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_samples: int = 16,
+            temperature: float = 1.0, seed: ArrayLike = 0, sampler: str = "fast", batch_size: int | None = None,
+            progress: Callable[[float], None] | None = None, first: int = 0,
+            candidates: int | None = None) -> Completions:
     """Draws completions of an image, or of a batch of images.
 
     Args:
@@ -185,7 +188,7 @@ def _workers(sampler):
     return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
 
 
-_copies = weakref.WeakKeyDictionary()  # of models, on devices after the first
+_copies: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of models, on devices after the first
 
 
 def _on_each_device(model):
@@ -205,7 +208,7 @@ def _on_each_device(model):
     return pairs
 
 
-_samplers = weakref.WeakKeyDictionary()  # of models
+_samplers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of models
 
 
 def row_sampler(model):

@@ -92,7 +92,7 @@ def _unet(x, config):
     widths = [config.filters * min(2**scale, WIDEST) for scale in range(scales)]
     stages = [*range(scales), *reversed(range(scales - 1))]
     blocks = _share_out(config.conditioning_depth, stages)
-    passed = []  # what the way up adds to, by scale
+    passed: list = []  # what the way up adds to, by scale
 
     for stage, scale in enumerate(stages):
         if stage and stage < scales:

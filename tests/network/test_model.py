@@ -244,14 +244,3 @@ def test_loads_and_trains_on_jax_without_tensorflow(merge, tmp_path):
     assert run.returncode == 0, run.stderr
     expected = pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]
     assert float(run.stdout) == pytest.approx(expected, abs=1e-4)
-
-
-def test_config_says_what_is_wrong():
-    for change in ({"height": 0}, {"channels": 2}, {"num_levels": 1}, {"kernel_size": 4}, {"alpha": -1.0},
-                   {"learning_rate": float("nan")}, {"filters": "many"}, {"iter_max": 1}, {"seed": 2**63}):
-        with pytest.raises(pcnn.InputError, match="Received"):
-            TINY.replace(**change)
-    with pytest.raises(pcnn.InputError, match="mnist, celeba, digits"):
-        pcnn.Config.preset("imagenet")
-    assert pcnn.Config.from_dict(TINY.to_dict()) == TINY
-    assert keras.config.floatx() == "float32"
