@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
     flag: str | None = None
     changeable: bool = False
 
-    def expected(self, value):
+    def expected(self, value: Any) -> str | None:
         """What is expected instead of a value, in words; None if the value is fine."""
         if self.choices and value not in self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
@@ -54,7 +54,7 @@ class Setting(NamedTuple):
         return f"at least {least}" if most is None else f"from {least} to {most}"
 
 
-def setting(default, help="", **declared):
+def setting(default: Any, help: str = "", **declared: Any) -> Any:
     """A field of `Config`; see `Setting`."""
     return dataclasses.field(default=default, metadata={"setting": Setting(help, **declared)})
 
@@ -103,6 +103,9 @@ class Config:
         0, "of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64)
     masks: tuple = setting(
         ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
+    slices: int = setting(
+        1, "N x N interleaved parts that an image is drawn in, one after the other; above 1 with --merge blocks only",
+        choices=(1, 2, 4))
     loss_pixels: str = setting(
         "all", "which the loss is over: all, as in the published code, or hidden, as in equation 2",
         choices=("all", "hidden"))
@@ -113,13 +116,13 @@ class Config:
     clip_norm: float = setting(
         1.0, "global norm at which gradients are clipped; 0: never", least=0, changeable=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, kind, declared in settings():
             _check(self, name, kind, declared)
         _check_together(self)
 
     @classmethod
-    def preset(cls, name):
+    def preset(cls, name: str) -> "Config":
         """The configuration of one of the named experiments.
 
         Args:
@@ -133,34 +136,42 @@ class Config:
         return PRESETS[name]
 
     @property
-    def blob_settings(self):
-        """What `random_blob_masks` takes after the size: the masks that the model is trained with."""
-        return self.max_num_blobs, self.iter_min, self.iter_max
+    def slice_size(self) -> tuple[int, int]:
+        """Height and width of what the prior runs over: the image's, or a slice's."""
+        return self.height // self.slices, self.width // self.slices
 
     @property
-    def blobs(self):
-        """The same masks as `parse_mask` takes them."""
-        return f"blobs:{','.join(map(str, self.blob_settings))}"
+    def conditioning_shape(self) -> tuple[int, int, int]:
+        """Height, width and planes of what the conditioning network reads: see `data.slices.network_inputs`."""
+        if self.slices == 1:
+            return self.height, self.width, self.channels + 1
+        height, width = self.slice_size
+        return height + 1, width + 1, self.slices**2 * (self.channels + 2)
 
-    def replace(self, **changes):
+    @property
+    def blobs(self) -> str:
+        """The blobs that the model is trained with, as `parse_mask` takes them."""
+        return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
+
+    def replace(self, **changes: Any) -> "Config":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
-    def continues(self, other):
+    def continues(self, other: "Config") -> bool:
         """Whether this may go on with a run of the `Config` `other`."""
         return self.obstacle(other) is None
 
-    def obstacle(self, other):
+    def obstacle(self, other: "Config") -> str | None:
         """The first setting because of which this cannot go on with a run of the `Config` `other`, or None."""
         return next((name for name, _, declared in settings()
                      if getattr(self, name) != getattr(other, name) and not declared.changeable), None)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All fields as plain Python values, as JSON has them."""
         return {name: list(value) if type(value) is tuple else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, fields):
+    def from_dict(cls, fields: dict[str, Any]) -> "Config":
         """The inverse of `to_dict`. Unknown names are an `InputError`."""
         if not isinstance(fields, dict):
             raise InputError(f"Expected a table of settings. Received: {type(fields).__name__}.")
@@ -169,20 +180,20 @@ class Config:
             raise InputError(f"Unknown setting(s): {', '.join(unknown)}.")
         return cls(**fields)
 
-    def save(self, path):
+    def save(self, path: Path | str) -> None:
         """Writes the fields as JSON."""
         with replacing(path) as aside:
             aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def of_model(cls, folder):
+    def of_model(cls, folder: Path) -> "Config":
         """That of a trained model's folder."""
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder} is not the folder of a trained model (--model).")
         return cls.load(folder / "config.json")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path | str) -> "Config":
         """Reads what `save` wrote. An `InputError` names the file and what is wrong in it."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -190,13 +201,13 @@ class Config:
             raise InputError(f"{path}: {error}") from error
 
 
-def settings():
+def settings() -> list[tuple[str, Any, Setting]]:
     """The fields of `Config`, in order: name, type, `Setting`."""
     return [(field.name, field.type, field.metadata["setting"]) for field in dataclasses.fields(Config)]
 
 
-def _check(config, name, kind, declared):
-    value = getattr(config, name)
+def _check(config: Config, name: str, kind: Any, declared: Setting) -> None:
+    value: Any = getattr(config, name)
     if kind is float and type(value) is int:
         value = float(value)
     elif kind is tuple and type(value) is list:  # as JSON has it
@@ -211,12 +222,12 @@ def _check(config, name, kind, declared):
     _expect(config, name, declared.expected(value))
 
 
-def _expect(config, name, expected):
+def _expect(config: Config, name: str, expected: str | None) -> None:
     if expected:
         raise InputError(f"`{name}` must be {expected}. Received: {getattr(config, name)!r}.")
 
 
-def _check_together(config):
+def _check_together(config: Config) -> None:
     """What a declaration cannot say by itself."""
     channels = config.channels
     for name, fine, expected in (
@@ -224,15 +235,20 @@ def _check_together(config):
             ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
             ("kernel_size", config.kernel_size % 2, "odd and at least 3"),
             ("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})"),
+            ("slices", config.slices == 1 or config.merge == "blocks", "1 unless `merge` is 'blocks'"),
+            ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
+            ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),
             ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
         _expect(config, name, None if fine else expected)
 
 
-PAPER = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
+PAPER: dict[str, Any] = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
 """Where the paper is not silent: the rate, the loss of equation 2, gradients as they are."""
 
-MEASURED = {"merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
-            "batch_size": 16, "schedule_peak": 8.0}
+MEASURED: dict[str, Any] = {
+    "merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
+    "batch_size": 16, "schedule_peak": 8.0,
+}
 """What measured best, whatever the data (docs/experiments.md)."""
 
 PRESETS = {

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ CHECKPOINT = "checkpoint.npz"
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: Path | str) -> Iterator[Path]:
     """`with replacing(path) as aside:` write the file `aside`, which then takes the place of `path`.
 
     A process that dies on the way, or a disk that is full, leaves `path` as it was. Where `path` is a
@@ -37,13 +38,13 @@ def replacing(path):
         raise
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: Path | str) -> None:
     """Removes what processes that died have left aside in a folder."""
     for aside in Path(folder).glob(".*.tmp[0-9]*"):
         aside.unlink(missing_ok=True)
 
 
-def make_folder(path):
+def make_folder(path: Path | str) -> None:
     """Makes a folder and those above it, if they are not there.
 
     Raises:
@@ -56,7 +57,7 @@ def make_folder(path):
 
 
 @contextmanager
-def output_folder(path):
+def output_folder(path: Path | str) -> Iterator[None]:
     """`with output_folder(path):` makes a folder; what was made and is still empty goes if what is inside fails.
 
     Raises:
@@ -73,7 +74,7 @@ def output_folder(path):
         raise
 
 
-def unwritable(path, error):
+def unwritable(path: Path | str, error: Exception) -> InputError:
     """The `InputError` that says so, for the disk's `error`."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
     return InputError(f"{path} cannot be written: {reason}.")

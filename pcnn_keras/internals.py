@@ -2,18 +2,20 @@
 
 import random
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def absent(*modules):
+def absent(*modules: str) -> Iterator[None]:
     """Inside, importing these modules fails as if they were not installed; those that are imported already stay.
 
     Keras imports scikit-learn and pyplot where it can, for parts that are not used here. That is a fifth of the time
     that importing Keras and TensorFlow takes, and there is no setting for it.
     """
     hidden = set(modules) - set(sys.modules)
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is what says so
     try:
         yield
     finally:
@@ -22,7 +24,7 @@ def absent(*modules):
 
 
 @contextmanager
-def initializers_from(seed):
+def initializers_from(seed: int) -> Iterator[None]:
     """Inside, Keras's initializers draw from `seed`; Python's random numbers go on afterwards as if nothing had been.
 
     An initializer without a seed takes one from Python's `random`. `keras.utils.set_random_seed` would set that
@@ -36,7 +38,7 @@ def initializers_from(seed):
         random.setstate(state)
 
 
-def build_metrics(model, batch_spec):
+def build_metrics(model: Any, batch_spec: Any) -> None:
     """Makes the variables of a compiled model's metrics and losses, which Keras makes in the first step otherwise.
 
     Inside a step of several devices variables cannot be made, and no public method makes them all before it.

@@ -3,8 +3,10 @@
 import importlib
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from types import ModuleType
 
 from pcnn_keras.internals import absent
 
@@ -12,7 +14,7 @@ _descriptor = Lock()
 
 
 @contextmanager
-def silence():
+def silence() -> Iterator[None]:
     """Keeps off the screen what libraries in C write to stderr by its number."""
     with _descriptor, open(os.devnull, "w") as nowhere:
         stderr = os.dup(2)
@@ -24,7 +26,7 @@ def silence():
             os.close(stderr)
 
 
-def import_tensorflow():
+def import_tensorflow() -> ModuleType:
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for library in ("absl", "tensorflow"):

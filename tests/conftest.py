@@ -1,5 +1,6 @@
 """What several tests share: small models that look at their pixels, which fresh weights hardly do, and a small run."""
 
+import atexit
 import csv
 import importlib
 import io
@@ -12,7 +13,11 @@ from collections import namedtuple
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The user's own settings are none of the tests'.
+os.environ.pop("TFDS_DATA_DIR", None)
+os.environ.pop("KERAS_BACKEND", None)
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-")
 
 import numpy as np
 import pytest
@@ -21,6 +26,8 @@ import pcnn_keras as pcnn
 from pcnn_keras.commands import outcome
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.inference.results import Completions
+
+atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).parents[1]
 

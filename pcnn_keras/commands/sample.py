@@ -106,9 +106,11 @@ def main():
         print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")
     if flags.progression:
         with Progress("Drawing continuations") as progress:
+            def of_image(i):
+                return lambda share: progress((i + share) / len(images))
+
             progressions = [
-                probability_progression(model, image, mask, samples[0], seed=int(seed),
-                                        progress=lambda share, i=i: progress((i + share) / len(images)))
+                probability_progression(model, image, mask, samples[0], seed=int(seed), progress=of_image(i))
                 for i, (image, mask, samples, seed) in enumerate(zip(images, masks, result.samples, seeds))]
         written.append(flags.output / "progression.png")
         progression_grid(written[-1], images, masks, progressions)

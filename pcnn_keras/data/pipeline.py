@@ -4,24 +4,29 @@ A batch is a function of the seed and the step, so that a run can go on where it
 s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own blob masks.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.blobs import random_blob_masks
 from pcnn_keras.data.masks import mask_kind, parse_mask
-from pcnn_keras.data.pixels import conditioning_input, scale
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import network_inputs, slice_of
 
 HELD_OUT_SEED = 0
 """Of the blob masks under which held-out images are judged: the same in every run."""
 
 
-def examples(levels, masks, num_levels):
+def examples(levels: Any, masks: Any, num_levels: int, k: int = 0, slices: int = 1) -> tuple[dict, dict, dict]:
     """One batch as Keras trains on it.
 
     Args:
         levels: int tensor or array `(batch, height, width, channels)`.
         masks: int tensor or array `(batch, height, width, 1)`, 1 = visible.
         num_levels: of the levels.
+        k, slices: which of the `slices * slices` slices of each image (see `slices`).
 
     Returns:
         `(inputs, targets, weights)`: dicts for the model's inputs (float32 in [0, 1]) and, by head,
@@ -30,15 +35,23 @@ def examples(levels, masks, num_levels):
     levels = tf.cast(levels, tf.int32)
     masks = tf.cast(masks, tf.float32)
     image = scale(tf.cast(levels, tf.float32), num_levels)
-    inputs = {"image": image, "conditioning": conditioning_input(image, masks, tf.concat)}
+    inputs = network_inputs(image, masks, k, slices, tf.concat, tf.pad)
     heads = ("logits", "conditional_logits")
-    return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
+    return (inputs, dict.fromkeys(heads, slice_of(levels, k, slices)),
+            dict.fromkeys(heads, 1 - slice_of(masks, k, slices)))
 
 
-def training_batches(levels, config, first_step, num_steps, mask_device=None):
+def _of_every_slice(levels, masks, config, merge):
+    """`examples` of all slices, their parts put together by `merge`, which takes the list of a part's tensors."""
+    each = [examples(levels, masks, config.num_levels, k, config.slices) for k in range(config.slices**2)]
+    return tf.nest.map_structure(lambda *parts: merge(parts), *each)
+
+
+def training_batches(levels: np.ndarray, config: Config, first_step: int, num_steps: int,
+                     mask_device: str | None = None) -> tf.data.Dataset:
     """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
 
-    Masks are drawn inside the pipeline, ahead of the model.
+    Masks are drawn inside the pipeline, ahead of the model, and for each image one of its slices.
 
     Args:
         levels: uint8 `(n, height, width, channels)`, all training images.
@@ -65,14 +78,20 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
 
     def masked(step, chosen):
         with tf.device(mask_device):
-            masks = random_masks(config, tf.stack([tf.constant(config.seed, tf.int64), step]))
-            return examples(chosen, masks, config.num_levels)
+            seed = tf.stack([tf.constant(config.seed, tf.int64), step])
+            masks = random_masks(config, seed)
+            if config.slices == 1:
+                return examples(chosen, masks, config.num_levels)
+            shape, count = (config.batch_size, 1), config.slices**2
+            k = tf.random.stateless_uniform(shape, tf.random.split(seed)[1], 0, count, tf.int32)
+            return _of_every_slice(
+                chosen, masks, config, lambda parts: tf.gather_nd(tf.stack(parts, axis=1), k, batch_dims=1))
 
     steps = tf.data.Dataset.range(first_step, first_step + num_steps)
     return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
 
 
-def random_masks(config, seed):
+def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     """A batch of training masks: for each image one of `config.masks`, all as likely.
 
     Args:
@@ -95,7 +114,8 @@ def _masks_of(spec, batch, height, width, seed):
     """Masks of one specification, drawn by TensorFlow on whichever device this is placed."""
     name, numbers = mask_kind(spec)
     if name == "blobs":
-        return random_blob_masks(batch, height, width, *numbers, seed=seed)
+        max_num_blobs, iter_min, iter_max = numbers
+        return random_blob_masks(batch, height, width, max_num_blobs, iter_min, iter_max, seed)
     if name == "random":
         return _random_pixels(batch, height, width, numbers[0], seed)
     return tf.broadcast_to(parse_mask(spec, height, width)(0), (batch, height, width, 1))
@@ -108,7 +128,7 @@ def _random_pixels(batch, height, width, share, seed):
     return tf.reshape(tf.scatter_nd(at, tf.ones_like(chosen), scores.shape), (batch, height, width, 1))
 
 
-def held_out_masks(count, config):
+def held_out_masks(count: int, config: Config) -> np.ndarray:
     """Blob masks for the first `count` held-out images, the same in every run.
 
     Returns:
@@ -116,12 +136,12 @@ def held_out_masks(count, config):
     """
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
-        random_blob_masks(size, config.height, config.width, *config.blob_settings,
-                          seed=tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        random_blob_masks(size, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
+                          tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
         for i in range(-(-count // size))])[:count]
 
 
-def held_out_batches(levels, config, devices=1):
+def held_out_batches(levels: np.ndarray, config: Config, devices: int = 1) -> tf.data.Dataset:
     """Held-out images, each under a blob mask of its own that is the same in every run.
 
     Args:
@@ -139,6 +159,6 @@ def held_out_batches(levels, config, devices=1):
 
     def share(i):
         part = slice(ends[i], ends[i + 1])
-        return examples(levels[part], masks[part], config.num_levels)
+        return _of_every_slice(levels[part], masks[part], config, lambda parts: tf.concat(parts, axis=0))
 
     return tf.data.Dataset.range(shares).map(share).prefetch(2)

@@ -4,18 +4,24 @@ import os
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
 
 OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
 """The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
+
+CELEBA_SIDE = 32
+"""Of the paper's faces, in pixels."""
 
 LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
@@ -28,12 +34,13 @@ class Splits(NamedTuple):
     validation: np.ndarray
     test: np.ndarray
 
-    def quantized(self, num_levels):
+    def quantized(self, num_levels: int) -> "Splits":
         """Bytes to levels; see `pixels.quantize`."""
         return Splits(*(quantize(part, num_levels) for part in self))
 
 
-def load_images(dataset, data_dir=None, size=None, grayscale=False):
+def load_images(dataset: str, data_dir: Path | str | None = None, size: int | None = None,
+                grayscale: bool = False) -> Splits:
     """Reads a data set into memory, as bytes 0 … 255.
 
     Splits never change. Test is the official test split; where there is none, every tenth image.
@@ -54,14 +61,12 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
         InputError: if the set is unknown, too small, of mixed or large sizes without `size`, or
             neither prepared nor within reach.
     """
-    if dataset == "celeba":
-        size = size or 32
-
     def prepare(image):
         if grayscale:
             image = convert(image, 1)
         if dataset == "celeba":
-            image = resize(image, size, size, crop=(image.shape[1] + 1) // 2)
+            side = size or CELEBA_SIDE
+            image = resize(image, side, side, crop=(image.shape[1] + 1) // 2)
         elif size:
             image = resize(image, size, size)
         elif max(image.shape[:2]) > LARGEST_SIDE:
@@ -78,7 +83,7 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
     return _split(dataset, train, test)
 
 
-def load_labels(dataset, data_dir=None):
+def load_labels(dataset: str, data_dir: Path | str | None = None) -> Splits | None:
     """The classes of the images that `load_images` gives, in the same order.
 
     Args and errors: as `load_images`.
@@ -104,7 +109,7 @@ def _split(dataset, train, test):
     return Splits(train[:-held_out], train[-held_out:], test)
 
 
-def load_model_images(config, dataset=None, data_dir=None):
+def load_model_images(config: Config, dataset: str | None = None, data_dir: Path | str | None = None) -> Splits:
     """Levels of a data set, as a model's config has them.
 
     Args:
@@ -184,9 +189,9 @@ def _tfds(name, data_dir, feature, prepare):
 
     def read(split):
         decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
-        values = (example[feature] for example in decoded)
-        some = list(islice(values, 100))
-        values = chain(some, values)
+        others = (example[feature] for example in decoded)
+        some = list(islice(others, 100))
+        values: Iterable = chain(some, others)
         if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
             values = (np.uint8(255) * image for image in values)
         return _stack([prepare(value) for value in values], name)

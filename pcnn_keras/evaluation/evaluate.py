@@ -16,6 +16,8 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 Image i has seed i everywhere. Each measure comes with its standard error over images.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -98,7 +100,7 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
 def _likelihood_measures(model, images, masks):
     nats = {name: -values for name, values in likelihoods(model, images, masks).items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
-    measures = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
+    measures: dict[str, Any] = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
     for name, values in nats.items():
         per_dimension = ratio_and_error(values, hidden * model.config.channels)
         measures |= {f"{name}_nats_per_image": mean_and_error(values),

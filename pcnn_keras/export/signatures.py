@@ -14,6 +14,7 @@ import numpy as np
 
 from pcnn_keras.export.warm_up import write_warm_up
 from pcnn_keras.files import make_folder, unwritable
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -30,6 +31,7 @@ def signatures(model):
     import tensorflow as tf
 
     from pcnn_keras.data.pipeline import examples
+    from pcnn_keras.data.slices import join
     from pcnn_keras.inference.likelihood import certain_where_visible, score
     from pcnn_keras.inference.rows import CHUNK
     from pcnn_keras.inference.sampling import row_sampler
@@ -48,8 +50,12 @@ def signatures(model):
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
 
-    def inputs(image, mask):
-        return examples(image, mask, config.num_levels)[0]
+    def read(image, mask, k):
+        """What the model reads of slice k."""
+        return examples(image, mask, config.num_levels, k, config.slices)[0]
+
+    def logits(image, mask):
+        return join([model(read(image, mask, k))["logits"] for k in range(config.slices**2)], config.slices)
 
     def inpaint(image, mask, num_samples, temperature, seed):
         image, mask, num_samples, temperature, seed = _shaped(
@@ -60,7 +66,7 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        context = model.conditioner(inputs(image, mask)["conditioning"])
+        context = model.conditioner(read(image, mask, 0)["conditioning"])
         total = tf.shape(image)[0] * num_samples
 
         def chunk(start, samples, nats):
@@ -68,7 +74,7 @@ def signatures(model):
             of, completion = number // num_samples, number % num_samples
             images = tf.range(of[0], of[-1] + 1)
             drawn, gained = row_sampler(model)(
-                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, context)), of - of[0],
+                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, mask, context)), of - of[0],
                 tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
             i = start // CHUNK
             return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
@@ -86,11 +92,11 @@ def signatures(model):
 
     def log_likelihood(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        return {"log_likelihood": score(model(inputs(image, mask))["logits"], image, mask)}
+        return {"log_likelihood": score(logits(image, mask), image, mask)}
 
     def pixel_probabilities(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        probabilities = tf.nn.softmax(model(inputs(image, mask))["logits"])
+        probabilities = tf.nn.softmax(logits(image, mask))
         return {"probabilities": certain_where_visible(probabilities, image, mask)}
 
     scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
@@ -128,7 +134,7 @@ def _form(shape):
     return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
 
 
-def export(model, folder):
+def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
 
     With it come warm-up requests, which the server answers before it says that the model is ready.

@@ -212,7 +212,7 @@ def test_levels_survive_the_way_through_a_png_file():
 def test_a_mistake_is_said_in_one_line(call_here, command):
     code, out, errors = call_here(f"pcnn_keras/demo/__main__.py {command}")
     assert (code, out) == (2, "")
-    assert len(errors.splitlines()) == 1 and errors.startswith("demo.py: "), errors
+    assert len(errors.splitlines()) == 1 and errors.startswith("demo: "), errors
 
 
 def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):
