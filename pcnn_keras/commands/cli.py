@@ -136,6 +136,26 @@ def leave(name, message, code):
     sys.exit(code)
 
 
+def _import_keras():
+    """Imports Keras, with TensorFlow under it and in single precision; its own settings may say something else."""
+    try:
+        keras = importlib.import_module("keras")
+        backend = keras.backend.backend()
+        if backend != "tensorflow":
+            raise ValueError(f"the backend {backend!r}; this program needs 'tensorflow'")
+    except Exception as error:
+        if isinstance(error, ImportError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
+            raise
+        raise InputError(f"Keras cannot be used as its variables (KERAS_BACKEND) or {_keras_settings()} have it: "
+                         f"{error}.") from error
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def _keras_settings():
+    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
+
+
 def import_tensorflow():
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
 
@@ -149,7 +169,7 @@ def import_tensorflow():
     sys.modules.update(dict.fromkeys(hidden))
     try:
         with silence():
-            importlib.import_module("keras")
+            _import_keras()
             return importlib.import_module("tensorflow")
     finally:
         for name in hidden:

@@ -25,6 +25,7 @@ from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel
 from pcnn_keras.inference.results import Completions
+from pcnn_keras.network.backend import expect_tensorflow
 from pcnn_keras.network.model import build_model
 
 SAMPLERS = ("fast", "raster")
@@ -56,7 +57,8 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         `Completions` in draw order.
 
     Raises:
-        InputError: if an argument is out of range or does not fit the model.
+        InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
+            TensorFlow, which the fast sampler needs.
     """
     image, mask = as_array("image", image), as_array("mask", mask)
     single = image.ndim == 3
@@ -73,6 +75,8 @@ def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler
         raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
+    if sampler == "fast":
+        expect_tensorflow("The fast sampler")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
     result = draw(model, images, masks, context_of(model, images, masks), request)
     if candidates:

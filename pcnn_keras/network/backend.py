@@ -11,8 +11,8 @@ from pcnn_keras.errors import InputError
 def single_precision():
     """`with single_precision():`, or as a decorator: what Keras makes meanwhile is float32.
 
-    Likelihoods are sums over thousands of terms, and both samplers have to draw the same: another precision
-    is nothing to come by through a setting that was made for something else.
+    Both samplers have to draw the same, and likelihoods are sums over thousands of terms: another precision
+    would have to be asked for, not come from a setting that was made for something else.
     """
     policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
     keras.config.set_floatx("float32")
