@@ -1,12 +1,10 @@
 """Pictures: grids of completions with their likelihoods, and curves of a training run."""
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.figure import Figure  # not pyplot: a notebook's own figures stay as they are
-from matplotlib.patches import Rectangle
 
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.files import replacing
+from pcnn_keras.style import Rectangle, colormaps, default_style, new_figure
 
 HIDDEN = (70, 105, 160)
 """The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""
@@ -50,6 +48,7 @@ def expected_level(probabilities):
     return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
+@default_style()
 def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False, titles=()):
     """Saves a picture: a row for each image, the occluded image first, then its completions.
 
@@ -78,6 +77,7 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, or
     grid.save(path)
 
 
+@default_style()
 def progression_grid(path, images, masks, progressions):
     """Saves a picture: a row for each image, how its pixels' probabilities sharpen as they are drawn.
 
@@ -98,6 +98,7 @@ def progression_grid(path, images, masks, progressions):
     grid.save(path)
 
 
+@default_style()
 def mask_grid(path, masks, columns):
     """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
     grid = _Grid(-(-len(masks) // columns), columns, masks[0].shape[:2])
@@ -123,7 +124,7 @@ class _Grid:
         self._height = size[0] / size[1]
         self._row, self._top = self._height + under + self.GAP, 0.25 if titles else self.GAP
         width, height = columns * (1 + self.GAP) + self.GAP, self._top + rows * self._row
-        self._figure = Figure(figsize=(width, height))
+        self._figure = new_figure(width, height)
         self._plot = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), frame_on=False)
         self._plot.set_axis_off()
         for column, title in enumerate(titles):
@@ -151,9 +152,10 @@ def _save(figure, path):
         figure.savefig(aside, dpi=112)  # four for each pixel of MNIST
 
 
+@default_style()
 def training_curves(path, history):
     """Saves the curves of `history.csv`: nats an image by step, for both heads."""
-    figure = Figure(figsize=(7, 4.2), layout="tight")
+    figure = new_figure(7, 4.2, layout="tight")
     axis = figure.subplots()
     steps = [row["step"] for row in history]
     for head, colour in (("logits", "tab:blue"), ("conditional_logits", "tab:orange")):

@@ -5,9 +5,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from types import ModuleType
 
+from pcnn_keras.errors import InputError
 from pcnn_keras.internals import absent
 
 _descriptor = Lock()
@@ -32,5 +34,25 @@ def import_tensorflow() -> ModuleType:
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(logging.ERROR)
     with silence(), absent("sklearn", "matplotlib.pyplot"):
-        importlib.import_module("keras")
+        _import_keras()
         return importlib.import_module("tensorflow")
+
+
+def _import_keras():
+    """Imports Keras, with TensorFlow under it and in single precision; its own settings may say something else."""
+    try:
+        keras = importlib.import_module("keras")
+        backend = keras.backend.backend()
+        if backend != "tensorflow":
+            raise ValueError(f"the backend {backend!r}; this program needs 'tensorflow'")
+    except Exception as error:
+        if isinstance(error, ImportError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
+            raise
+        raise InputError(f"Keras cannot be used as its variables (KERAS_BACKEND) or {_keras_settings()} have it: "
+                         f"{error}.") from error
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def _keras_settings():
+    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")

@@ -1,8 +1,12 @@
 """What the pictures show, as it is handed to the axes."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from conftest import run_here, save_model
+from conftest import ROOT, run_here, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -16,6 +20,48 @@ def figures(monkeypatch):
     saved = []
     monkeypatch.setattr(plots, "_save", lambda figure, path: saved.append(figure))
     return saved
+
+
+DRAW = """
+import sys
+import numpy as np
+from pcnn_keras.plots import completion_grid, training_curves
+nothing = np.zeros((1, 4, 5, 1), int)
+completion_grid("grid.png", nothing, nothing, [nothing], [np.zeros(1)], 2)
+row = {"step": 1} | {f"{val}{head}logits_nats_per_image": 2.0 for val in ("", "val_") for head in ("", "conditional_")}
+training_curves("curves.png", [row, {**row, "step": 2}])
+assert "matplotlib.pyplot" not in sys.modules
+import matplotlib
+print(dict.__getitem__(matplotlib.rcParams, "backend"))
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Draws in a folder with a matplotlibrc and an MPLBACKEND of one's own: bytes of both pictures, what is said."""
+    def draw(matplotlibrc="", backend=""):
+        folder = tmp_path_factory.mktemp("drawn")
+        (folder / "matplotlibrc").write_text(matplotlibrc)
+        environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", DRAW], cwd=folder, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [(folder / name).read_bytes() for name in ("grid.png", "curves.png")], done.stdout.strip()
+    return draw
+
+
+@pytest.fixture(scope="module")
+def plain(drawn):
+    return drawn()[0]
+
+
+@pytest.mark.parametrize("matplotlibrc, backend", [
+    ("", "nonsense"), ("", "module://matplotlib_inline.backend_inline"), ("", "tkagg"), ("backend: pdf", ""),
+    ("text.usetex: True", ""), ("figure.dpi: 7\nsavefig.dpi: 7\nsavefig.format: pdf\nsavefig.bbox: tight", ""),
+    ("axes.grid: True\nfont.size: 3\nlines.linewidth: 9\nno.such.setting: 1\nnot a setting", "")])
+def test_pictures_are_drawn_the_same_whatever_matplotlib_is_set_to(drawn, plain, matplotlibrc, backend):
+    found, backend_after = drawn(matplotlibrc, backend)
+    assert found == plain
+    assert backend in (backend_after, "nonsense", "")
 
 
 def pictures(figure):

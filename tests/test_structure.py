@@ -16,8 +16,8 @@ FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config internals quiet",
     "data": "pixels slices images blobs masks sources pipeline",
-    " ": "plots",
-    "network": "layers networks losses saved model",
+    " ": "style plots",
+    "network": "backend layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -58,8 +59,8 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         `Splits` of bytes, uint8 `(n, height, width, channels)`.
 
     Raises:
-        InputError: if the set is unknown, too small, of mixed or large sizes without `size`, or
-            neither prepared nor within reach.
+        InputError: if the set is unknown, damaged, too small, of mixed or large sizes without `size`,
+            or neither prepared nor within reach.
     """
     def prepare(image):
         if grayscale:
@@ -169,39 +170,70 @@ def _tfds(name, data_dir, feature, prepare):
     """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
 
+    builder = _builder(name, data_dir)
+    with _damage_said(name, data_dir):
+        unfit = InputError(f"{name!r} is not a set of images with a 'train' split.")
+        if "image" not in (builder.info.features or ()):
+            raise unfit
+        if not builder.is_prepared():
+            _download(builder, data_dir)
+        if "train" not in builder.info.splits:
+            raise unfit
+        if feature not in builder.info.features:
+            return None, None
+        wanted = tfds.decode.PartialDecoding({feature: True})
+
+        def read(split):
+            decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
+            others = (example[feature] for example in decoded)
+            some = list(islice(others, 100))
+            values: Iterable = chain(some, others)
+            if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
+                values = (np.uint8(255) * image for image in values)
+            found, stated = _stack([prepare(value) for value in values], name), builder.info.splits[split].num_examples
+            if len(found) != stated:
+                raise ValueError(f"{split} holds {len(found)} of {stated} images")
+            return found
+
+        return read("train"), read("test") if "test" in builder.info.splits else None
+
+
+def _builder(name, data_dir):
+    import tensorflow_datasets as tfds
+
     try:
         if not OWN_SET.fullmatch(name):
             raise ValueError("of another hub, which would be asked over the network")
-        builder = tfds.builder(name, data_dir=data_dir)
+        with _damage_said(name, data_dir) if os.path.isdir(os.path.join(_home(data_dir), name)) else nullcontext():
+            return tfds.builder(name, data_dir=data_dir)
+    except InputError:
+        raise
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError, ImportError):
         raise InputError(f"Unknown data set {name!r}: not one of digits, folder, celeba, "
                          "nor an image set of tensorflow_datasets.") from None
-    unfit = InputError(f"{name!r} is not a set of images with a 'train' split.")
-    if "image" not in (builder.info.features or ()):
-        raise unfit
-    if not builder.is_prepared():
-        _download(builder, data_dir)
-    if "train" not in builder.info.splits:
-        raise unfit
-    if feature not in builder.info.features:
-        return None, None
-    wanted = tfds.decode.PartialDecoding({feature: True})
 
-    def read(split):
-        decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
-        others = (example[feature] for example in decoded)
-        some = list(islice(others, 100))
-        values: Iterable = chain(some, others)
-        if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
-            values = (np.uint8(255) * image for image in values)
-        return _stack([prepare(value) for value in values], name)
 
-    return read("train"), read("test") if "test" in builder.info.splits else None
+
+@contextmanager
+def _damage_said(name, data_dir):
+    """What TFDS and TensorFlow raise over files that an interrupted copy leaves becomes an `InputError`."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        raise InputError(f"The data set {name!r} in {_home(data_dir)} is damaged ({reason}): remove it there, "
+                         "and prepare or copy it again.") from error
+
+
+def _home(data_dir):
+    """Where TFDS keeps its sets."""
+    return data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
 
 
 def _download(builder, data_dir):
-    where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    advice = (f"The data set {builder.name!r} is not prepared in {where} and {{}}: give the folder of a "
+    advice = (f"The data set {builder.name!r} is not prepared in {_home(data_dir)} and {{}}: give the folder of a "
               "prepared one with --data-dir or TFDS_DATA_DIR, or use --dataset digits.")
     try:  # TFDS itself would retry for minutes
         urllib.request.urlopen("https://storage.googleapis.com", timeout=5).close()

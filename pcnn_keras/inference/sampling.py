@@ -28,6 +28,7 @@ from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.results import Completions
+from pcnn_keras.network.backend import expect_tensorflow
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
@@ -61,7 +62,8 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
         `Completions` in draw order.
 
     Raises:
-        InputError: if an argument is out of range or does not fit the model.
+        InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
+            TensorFlow, which the fast sampler needs.
     """
     image, mask = as_array("image", image), as_array("mask", mask)
     single = image.ndim == 3
@@ -78,6 +80,8 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
         raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
+    if sampler == "fast":
+        expect_tensorflow("The fast sampler")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
     result = draw(model, occlude(model, images, masks), request)
     if candidates:

@@ -13,6 +13,7 @@ import keras
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.internals import initializers_from
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import condition, prior_logits
 from pcnn_keras.network.saved import check_shapes, check_weights, saved_config
@@ -21,6 +22,8 @@ from pcnn_keras.network.saved import check_shapes, check_weights, saved_config
 @keras.saving.register_keras_serializable("pcnn_keras")
 class PixelConstrainedCNN(keras.Model):
     """Functional Keras model of a `Config`; saved as its hyperparameters, not as a graph.
+
+    It is of single precision, whatever Keras's policy.
 
     Inputs (a dict):
         image: float32 `(batch, height, width, channels)` in [0, 1], all pixels.
@@ -38,6 +41,7 @@ class PixelConstrainedCNN(keras.Model):
         decoder: from "image" and what the conditioner gives, one dict, to "logits". Weights are shared.
     """
 
+    @single_precision()
     def __init__(self, config, **kwargs):
         config = Config.from_dict(config) if isinstance(config, dict) else config
         image = keras.Input((*config.slice_size, config.channels), name="image")

@@ -2,6 +2,7 @@
 
 import keras
 
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.losses import CrossEntropy, Nats
 
 HEADS = ("logits", "conditional_logits")
@@ -10,6 +11,7 @@ JUDGED_BY = "val_logits_nats_per_image"
 """The figure of held-out images that says which weights are best."""
 
 
+@single_precision()
 def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):
     """Compiles a model with the optimizer, losses and metrics of its config.
 

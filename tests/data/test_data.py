@@ -277,6 +277,36 @@ def prepare_set(folder, image_of, called="tiny_set", version="1.0.0", more_of=la
     Set(data_dir=folder).download_and_prepare()
 
 
+DAMAGES = {
+    "missing": lambda content: None, "empty": lambda content: b"", "cut": lambda content: content[: len(content) // 2],
+    "changed": lambda content: content[:20] + bytes([content[20] ^ 255]) + content[21:],
+    "of text": lambda content: b"not what it was\n", "of a list": lambda content: b"[]",
+    "of zeros": lambda content: bytes(len(content)), "a little shorter": lambda content: content[: -len(content) // 20],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("part", ["dataset_info.json", "features.json", "tiny_set-train*", "tiny_set-test*"])
+def test_a_prepared_set_that_is_damaged_is_said_to_be(tmp_path, no_network, part, damage):
+    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+    path, = (tmp_path / "tiny_set" / "1.0.0").glob(part)
+    content = DAMAGES[damage](path.read_bytes())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    message = refused("tiny_set", str(tmp_path))
+    assert "tiny_set" in message and str(tmp_path) in message and len(message) < 500
+
+
+@pytest.mark.parametrize("part", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_set_of_a_known_name_is_no_unknown_one(tmp_path, no_network, part, content):
+    folder = tmp_path / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    (folder / part).write_text(content)
+    assert "Unknown" not in refused("mnist", str(tmp_path))
+
+
 @pytest.mark.parametrize("dataset, name", [("mnist", "mnist"), ("celeba", "celeb_a")])
 def test_a_set_out_of_reach_is_said_at_once_with_what_to_do(tmp_path, no_network, dataset, name):
     message = refused(dataset, str(tmp_path))

@@ -197,24 +197,40 @@ def test_a_spoilt_folder_is_an_input_error(tiny, tmp_path, spoil, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.fixture(params=["float32", "mixed_float16"])
-def policy(request):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(request.param)
-    yield keras.config.dtype_policy()
-    keras.config.set_dtype_policy(before)
+SETTINGS = {"mixed_float16": keras.config.set_dtype_policy, "mixed_bfloat16": keras.config.set_dtype_policy,
+            "float16": keras.config.set_floatx, "float64": keras.config.set_floatx}
 
 
-def test_training_steps_lower_the_loss_in_mixed_precision_too(policy):
-    model = pcnn.build_model(TINY.replace(channels=3))
-    assert model.get_layer("prior").get_layer("prior_output").compute_dtype == policy.compute_dtype
-    compile_model(model, 10)
+@pytest.fixture(params=SETTINGS)
+def setting(request):
+    """Another precision, as a caller may have set it for something else."""
+    before = keras.config.dtype_policy(), keras.config.floatx()
+    SETTINGS[request.param](request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before[0])
+    keras.config.set_floatx(before[1])
+
+
+def test_a_model_is_of_single_precision_whatever_keras_is_set_to(tiny, setting, tmp_path):
+    before = keras.config.dtype_policy().name, keras.config.floatx()
+    copy = pcnn.load(save_model(tiny, tmp_path) and tmp_path)
+    assert {weight.dtype for weight in copy.weights} == {"float32"}
+    image, mask = np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)
+    assert pcnn.log_likelihood(copy, image, mask).dtype == np.float32
+    assert pcnn.pixel_probabilities(copy, image, mask).dtype == np.float32
+    np.testing.assert_allclose(pcnn.log_likelihood(copy, image, mask), pcnn.log_likelihood(tiny, image, mask))
+    fast, raster = (pcnn.inpaint(copy, image, mask, 3, sampler=sampler) for sampler in ("fast", "raster"))
+    np.testing.assert_array_equal(fast.samples, raster.samples)
+
+    compile_model(copy, 10)
     rng = np.random.default_rng(0)
-    levels, hidden = rng.integers(0, 2, (8, 4, 5, 3)), rng.integers(0, 2, (8, 4, 5, 1)).astype("float32")
+    levels, hidden = rng.integers(0, 2, (8, 4, 5, 1)), rng.integers(0, 2, (8, 4, 5, 1)).astype("float32")
     x = {"image": levels.astype("float32"), "conditioning": np.concatenate([levels * (1 - hidden), 1 - hidden], -1)}
     heads = ("logits", "conditional_logits")
-    losses = [model.train_on_batch(x, dict.fromkeys(heads, levels), dict.fromkeys(heads, hidden))[0] for _ in range(8)]
-    assert losses[-1] < losses[0]
+    losses = [copy.train_on_batch(x, dict.fromkeys(heads, levels), dict.fromkeys(heads, hidden))[0] for _ in range(8)]
+    assert losses[-1] < losses[0] and losses[0].dtype == np.float32
+    assert {str(variable.dtype) for variable in copy.metrics_variables} == {"float32"}
+    assert before == (keras.config.dtype_policy().name, keras.config.floatx())
 
 
 JAX_RUN = """
@@ -225,7 +241,8 @@ import pcnn_keras as pcnn
 from pcnn_keras.training.compile import compile_model
 assert keras.backend.backend() == "jax"
 model = pcnn.load(sys.argv[1])
-print(float(pcnn.log_likelihood(model, np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int))[0]))
+image, mask = np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)
+print(float(pcnn.log_likelihood(model, image, mask)[0]))
 compile_model(model, 10)
 x = {"image": np.ones((8, 4, 5, 1), "float32"), "conditioning": np.ones((8, 4, 5, 2), "float32")}
 heads = ("logits", "conditional_logits")
