@@ -6,8 +6,8 @@
 A variant is a list of settings (fields of `Config`), on top of `--base` and of what all share. Runs of one seed
 see the same images under the same masks. Each is kept in DIR as a model folder, and a variant that
 is there already is not trained again. Printed: seconds a step and, on the first test images under six masks, nats
-an image over hidden pixels, and for each mask the standard deviation of the log importance weights (`--drawn` images,
-`--num-samples` completions of each).
+an image over hidden pixels, and in brackets the standard deviation of the log importance weights over 32
+completions (see `evaluation.consistency`; the first `--drawn` images).
 """
 
 import argparse
@@ -53,6 +53,13 @@ def train(config, levels, steps, folder):
     return seconds
 
 
+def weight_sd(model, images, masks):
+    """The mean over images of the standard deviation, over completions, of the log importance weights."""
+    from pcnn_keras.inference.importance import log_weights
+
+    return log_weights(model, pcnn.inpaint(model, images, masks, 32)).std(axis=1, ddof=1).mean()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="+")
@@ -60,6 +67,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--drawn", type=int, default=40)
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
 
@@ -67,7 +75,7 @@ def main():
     from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.evaluate import likelihoods, mask_specs
 
-    base = pcnn.Config.preset("mnist").replace(**settings(flags.base))
+    base = pcnn.Config().replace(**settings(flags.base))
     images = load_model_images(base)
     test = images.test[: flags.limit].astype(np.int32)
     specs = mask_specs(base)
@@ -84,10 +92,11 @@ def main():
                 train(config, images.train, flags.steps, folder)
             model = pcnn.load(folder)
             nats = {name: likelihoods(model, test, mask) for name, mask in masks.items()}
+            spread = {name: weight_sd(model, test[: flags.drawn], mask[: flags.drawn]) for name, mask in masks.items()}
             cells = [text, seed, model.count_params(),
                      f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
                      f"{-nats['blobs']['conditional_head'].mean():.1f}",
-                     *(f"{-each['sum'].mean():.2f}" for each in nats.values())]
+                     *(f"{-nats[name]['sum'].mean():.2f} ({spread[name]:.1f})" for name in specs)]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 

@@ -254,11 +254,6 @@ MEASURED: dict[str, Any] = {
 PRESETS = {
     "mnist": Config(
         epochs=8, masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"), **MEASURED),
-    "paper-mnist": Config(**PAPER),
-    "paper-celeba": Config(
-        dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
-        conditioning_depth=17, head_filters=1023, epochs=60, **PAPER,
-    ),
     "celeba": Config(
         dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
         conditioning_depth=17, head_filters=1023, epochs=60,
@@ -267,5 +262,10 @@ PRESETS = {
         dataset="digits", height=8, width=8, num_levels=4, filters=16, prior_depth=3,
         conditioning_depth=3, kernel_size=3, learning_rate=2e-3, epochs=20, max_num_blobs=2,
         iter_min=1, iter_max=2,
+    ),
+    "paper-mnist": Config(**PAPER),
+    "paper-celeba": Config(
+        dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
+        conditioning_depth=17, head_filters=1023, epochs=60, **PAPER,
     ),
 }

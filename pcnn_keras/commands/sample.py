@@ -31,6 +31,9 @@ def parse():
                              "image file, white = visible (default: the bottom quarter)")
     parser.add_argument("--num-samples", type=number(int, 1, MOST_SAMPLES), default=8, metavar="N",
                         help="completions of each (default: 8)")
+    parser.add_argument("--candidates", type=number(int, 1, MOST_SAMPLES), metavar="N",
+                        help="draw N of each, and keep --num-samples of them that the model's own joint distribution "
+                             "prefers: they fit what is visible better (try 64; default: no choice)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), metavar="N",
@@ -46,6 +49,9 @@ def parse():
     flags = parser.parse_args()
     if flags.image and (flags.dataset or flags.index):
         parser.error("--image and --dataset or --index exclude each other")
+    if flags.candidates and flags.candidates < flags.num_samples:
+        parser.error(f"argument --candidates: expected at least --num-samples ({flags.num_samples}), "
+                     f"received {flags.candidates}")
     return flags
 
 
@@ -93,7 +99,7 @@ def main():
     make_folder(flags.output)
     with Progress("Drawing completions") as progress:
         result = inpaint(model, images, masks, flags.num_samples, flags.temperature, seeds, flags.sampler,
-                         progress=progress).ranked()
+                         progress=progress, candidates=flags.candidates).ranked()
 
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
     if flags.min_log_likelihood is not None:

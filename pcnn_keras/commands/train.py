@@ -146,6 +146,8 @@ def prepare(flags, config, changes):
     height, width, channels = images.train.shape[1:]
     if not (as_config or flags.preset or config.dataset in PRESETS):
         changes = {"num_levels": 2 if channels == 1 else 32, **changes}
+    if not as_config and (height, width) != (config.height, config.width):
+        changes = {"masks": ("blobs",), **changes}  # the preset's own may go beyond images of another size
     asked = config.replace(**{"height": height, "width": width, "channels": channels, **changes})
     levels = images.quantized(asked.num_levels)
     print(f"{asked.dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "

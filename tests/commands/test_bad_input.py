@@ -228,8 +228,9 @@ WRONG = st.one_of(st.integers(-5, 0), st.integers(1, 3), st.integers(2**31, 2**7
                   st.sampled_from(["nan", "inf", "-inf", "1e999", "", " ", "one", "0x10", "1_0", "١", "1;2", "-", "--",
                                    "../..", "a" * 300]))
 FLAGS = {
-    "sample.py": ["--num-samples", "--temperature", "--seed", "--keep-best", "--min-log-likelihood", "--sampler",
-                  "--index", "--dataset", "--data-dir", "--model", "--mask", "--image", "--output", "--progression"],
+    "sample.py": ["--num-samples", "--temperature", "--seed", "--keep-best", "--candidates", "--min-log-likelihood",
+                  "--sampler", "--index", "--dataset", "--data-dir", "--model", "--mask", "--image", "--output",
+                  "--progression"],
     "train.py": ["--size", "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume", "--preset",
                  "--config",
                  *(declared.flag or f"--{name.replace('_', '-')}" for name, _, declared in config.settings()

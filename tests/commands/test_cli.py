@@ -101,6 +101,7 @@ sample.py --model untrained --num-samples 0
 sample.py --model untrained --temperature -1
 sample.py --model untrained --seed 9223372036854775808
 sample.py --model untrained --keep-best 0
+sample.py --model untrained --candidates 7
 sample.py --model untrained --min-log-likelihood nan
 sample.py --model untrained --sampler guess
 sample.py --model untrained --mask
@@ -189,7 +190,8 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
     assert advice == "python sample.py --model saved_models/digits --dataset digits"
 
     code, _, errors = call_here(advice.removeprefix("python ")
-                                + " --num-samples 3 --mask bottom:1 none --index 1 0 --keep-best 2 --progression")
+                                + " --num-samples 3 --candidates 5 --mask bottom:1 none --index 1 0 --keep-best 2"
+                                + " --progression")
     assert (code, errors) == (0, "")
     for name in ("grid.png", "progression.png"):
         with Image.open(tmp_path / "samples" / name) as picture:
