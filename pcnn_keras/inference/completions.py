@@ -31,7 +31,7 @@ class Completions(NamedTuple):
         return Completions(*map(take, self))
 
 
-def save(folder, images, masks, completions, num_levels, kept=None):
+def save_completions(folder, images, masks, completions, num_levels, kept=None):
     """Writes `grid.png` and `samples.npz`.
 
     Args:
