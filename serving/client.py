@@ -27,7 +27,7 @@ from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder
-from pcnn_keras.inference import results
+from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.quiet import import_tensorflow
 
 TIMEOUT = 300
@@ -196,7 +196,7 @@ def completions(outputs, image, mask, num_samples, num_levels):
         raise unexpected("log_likelihood")
     if not np.array_equal(np.sort(draw[0]), np.arange(num_samples)):
         raise unexpected("draw")
-    return results.Completions(samples.astype(np.int32), likelihood.astype(np.float32), draw.astype(np.int32))
+    return Completions(samples.astype(np.int32), likelihood.astype(np.float32), draw.astype(np.int32))
 
 
 def _array(outputs, name, shape, kinds):
@@ -248,7 +248,7 @@ def main():
             "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
             "seed": np.int64(flags.seed)})
         drawn = completions(outputs, image, mask, flags.num_samples, num_levels)
-        written = results.save(flags.output, image[None], mask[None], drawn, num_levels)
+        written = save_completions(flags.output, image[None], mask[None], drawn, num_levels)
     print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in drawn.log_likelihood[0]))
     print(f"Wrote {', '.join(map(str, written))}.")
 

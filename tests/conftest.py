@@ -25,7 +25,7 @@ import pytest
 import pcnn_keras as pcnn
 from pcnn_keras.commands import outcome
 from pcnn_keras.data.sources import Splits
-from pcnn_keras.inference.results import Completions
+from pcnn_keras.inference.completions import Completions
 
 atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 

@@ -18,7 +18,7 @@ ORDER = {
     "data": "pixels slices images blobs masks sources pipeline",
     " ": "plots",
     "network": "layers networks losses saved model",
-    "inference": "noise inputs likelihood rows results importance sampling progression",
+    "inference": "noise inputs predict likelihood rows completions importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate",

@@ -77,7 +77,7 @@ def main():
 
     # Graph rewrites take seconds before the first draw, and make drawing itself hardly faster.
     import_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    from pcnn_keras.inference import results
+    from pcnn_keras.inference.completions import save_completions
     from pcnn_keras.inference.progression import probability_progression
     from pcnn_keras.inference.sampling import inpaint
     from pcnn_keras.network.model import load
@@ -98,7 +98,7 @@ def main():
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
     if flags.min_log_likelihood is not None:
         kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
-    written = results.save(flags.output, images, masks, result, config.num_levels, kept)
+    written = save_completions(flags.output, images, masks, result, config.num_levels, kept)
     if len(images) > MOST_SHOWN or kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_SHOWN} images and completions of each, {written[1].name} has all.")
     for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
-from pcnn_keras.data.masks import mask_kind
+from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT
 from pcnn_keras.quiet import import_tensorflow
@@ -132,6 +132,16 @@ def main():
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 
 
+def fitting(masks, height, width):
+    """Those masks of another data set's preset that fit into images of this size."""
+    fit = []
+    for spec in masks:
+        with suppress(InputError):
+            parse_mask(spec, height, width)
+            fit.append(spec)
+    return tuple(fit)
+
+
 def prepare(flags, config, changes):
     """Reads the data set.
 
@@ -145,7 +155,7 @@ def prepare(flags, config, changes):
     images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1))
     height, width, channels = images.train.shape[1:]
     if not (as_config or flags.preset or config.dataset in PRESETS):
-        changes = {"num_levels": 2 if channels == 1 else 32, **changes}
+        changes = {"num_levels": 2 if channels == 1 else 32, "masks": fitting(config.masks, height, width), **changes}
     asked = config.replace(**{"height": height, "width": width, "channels": channels, **changes})
     levels = images.quantized(asked.num_levels)
     print(f"{asked.dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "

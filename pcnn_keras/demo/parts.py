@@ -14,11 +14,10 @@ from pcnn_keras.data.images import list_images, png, read_levels
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.errors import InputError
-from pcnn_keras.inference import results
+from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
 from pcnn_keras.inference.likelihood import pixel_probabilities
 from pcnn_keras.inference.progression import progression_stages
-from pcnn_keras.inference.results import Completions
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import load
 from pcnn_keras.plots import bar_lengths, expected_level, probability_colours, probability_map
@@ -204,7 +203,7 @@ def save(result, kept, folder):
     for name, content in inputs.items():
         (folder / name).write_bytes(content)
     shown = np.arange(len(result.completions.draw)) < kept
-    written = results.save(folder, result.image[None], result.mask[None],
+    written = save_completions(folder, result.image[None], result.mask[None],
                            Completions(*(field[None] for field in result.completions)), num_levels, shown[None])
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:

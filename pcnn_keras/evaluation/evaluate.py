@@ -35,8 +35,8 @@ from pcnn_keras.evaluation.metrics import (
     rank_correlation,
     ratio_and_error,
 )
-from pcnn_keras.inference.inputs import predict
 from pcnn_keras.inference.likelihood import log_likelihood, score, teacher_forced
+from pcnn_keras.inference.predict import predict
 from pcnn_keras.inference.sampling import inpaint
 
 NEIGHBOURS = 5

@@ -10,10 +10,17 @@ Every input is checked inside the graph: what does not fit is an INVALID_ARGUMEN
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
+import tensorflow as tf
 
+from pcnn_keras.data.pipeline import examples
+from pcnn_keras.data.slices import join
 from pcnn_keras.export.warm_up import write_warm_up
 from pcnn_keras.files import make_folder, unwritable
+from pcnn_keras.inference.likelihood import certain_where_visible, log_likelihood, score
+from pcnn_keras.inference.rows import CHUNK
+from pcnn_keras.inference.sampling import row_sampler
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
@@ -28,14 +35,6 @@ def signatures(model):
     int64 are scalars. `samples` int32 `(b, num_samples, height, width, channels)`, most likely first,
     with their `log_likelihood` float32 and `draw` int32 `(b, num_samples)`.
     """
-    import tensorflow as tf
-
-    from pcnn_keras.data.pipeline import examples
-    from pcnn_keras.data.slices import join
-    from pcnn_keras.inference.likelihood import certain_where_visible, score
-    from pcnn_keras.inference.rows import CHUNK
-    from pcnn_keras.inference.sampling import row_sampler
-
     config = model.config
     size, highest = (config.height, config.width), config.num_levels - 1
     image_spec = tf.TensorSpec((None, *size, config.channels), tf.int32, name="image")
@@ -107,23 +106,17 @@ def signatures(model):
 
 
 def _expect(fine, message):
-    import tensorflow as tf
-
     return tf.debugging.Assert(tf.reduce_all(fine), [message], summarize=1)
 
 
 def _shaped(**inputs):
     """The inputs, once all their shapes are as expected: TF Serving holds none against the signature's."""
-    import tensorflow as tf
-
     with tf.control_dependencies([_expect(_has_its_shape(x), f"{name}: expected {_form(x.shape)}")
                                   for name, x in inputs.items()]):
         return [tf.identity(x) for x in inputs.values()]
 
 
 def _has_its_shape(x):
-    import tensorflow as tf
-
     given = tf.io.parse_tensor(tf.io.serialize_tensor(x), x.dtype)  # hides what the signature says of its shape
     found = tf.concat([[tf.rank(given)], tf.shape(given)[1:]], axis=0)
     same = tf.raw_ops.Equal(x=found, y=[x.shape.rank, *x.shape[1:]], incompatible_shape_error=False)
@@ -142,11 +135,6 @@ def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     Raises:
         InputError: if the folder cannot be written, or the model's weights overflow.
     """
-    import keras
-    import tensorflow as tf
-
-    from pcnn_keras.inference.likelihood import log_likelihood
-
     config = model.config
     nothing = np.zeros((1, config.height, config.width, config.channels), np.int32)
     log_likelihood(model, nothing, nothing[..., :1])

@@ -10,6 +10,8 @@ messages alone (https://protobuf.dev/programming-guides/encoding):
     } } }
 """
 
+import tensorflow as tf
+
 
 def write_warm_up(path, requests):
     """Writes a file of requests for the predict service; its folder is made.
@@ -18,8 +20,6 @@ def write_warm_up(path, requests):
         path: `assets.extra/tf_serving_warmup_requests` inside the SavedModel.
         requests: `{signature: {input: NumPy array}}`, of the types that the signature takes.
     """
-    import tensorflow as tf
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests.items():

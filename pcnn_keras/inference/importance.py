@@ -19,9 +19,9 @@ on nothing but seed and candidates.
 import numpy as np
 import tensorflow as tf
 
+from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.likelihood import log_likelihood
 from pcnn_keras.inference.noise import gumbel
-from pcnn_keras.inference.results import Completions
 
 
 def log_weights(model, completions):

@@ -10,7 +10,8 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import join, visible_to_slice
-from pcnn_keras.inference.inputs import check_images, expect_finite, inputs_of, predict
+from pcnn_keras.inference.inputs import check_images, inputs_of
+from pcnn_keras.inference.predict import expect_finite, predict
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 

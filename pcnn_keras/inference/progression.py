@@ -19,7 +19,7 @@ from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference.inputs import as_array, check_images
 from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
-from pcnn_keras.inference.sampling import Request, check_seeds, draw, inpaint, occlude
+from pcnn_keras.inference.sampling import Request, check_seeds, complete, inpaint, occlude
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
@@ -102,7 +102,7 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         known = np.where(order <= count, 1, masks[0]).astype(np.int32)
         request = Request(num_continuations, 1.0, others[i : i + 1], progress=report)
         so_far = occluded._replace(levels=sample[None], masks=known[None])
-        continued = draw(model, so_far, request).samples[0]
+        continued = complete(model, so_far, request).samples[0]
         visible = np.repeat(masks, num_continuations, axis=0)
         logits = teacher_forced(model, continued, visible, context=occluded.context)["logits"]
         probabilities = certain_where_visible(ops.mean(ops.softmax(logits), axis=0), sample, known)

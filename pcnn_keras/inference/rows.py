@@ -251,7 +251,7 @@ def _solve(prior, row, guess):
 def _redraw(prior, row, known):
     """Draws every hidden pixel of a row given what stands there now, and scores what is drawn."""
     logits = prior.logits(known, row)
-    new = tf.where(row.unknown, draw(logits, row.noise), known)
+    new = tf.where(row.unknown, gumbel_max(logits, row.noise), known)
     scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=new, logits=logits)
     return new, -tf.reduce_sum(tf.where(row.unknown, scored, 0), axis=(0, 2))
 
@@ -277,6 +277,6 @@ def temper(gumbel, temperature):
     return gumbel * tf.minimum(temperature, HIGHEST_TEMPERATURE)
 
 
-def draw(logits, noise):
+def gumbel_max(logits, noise):
     """Levels from logits `(…, num_levels)` and tempered noise of the same shape: the Gumbel-max trick."""
     return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)

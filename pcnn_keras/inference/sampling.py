@@ -23,11 +23,12 @@ from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import rows
+from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.importance import log_weights, resample
-from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
+from pcnn_keras.inference.inputs import as_array, check_images
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
-from pcnn_keras.inference.results import Completions
+from pcnn_keras.inference.predict import expect_finite
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
@@ -79,7 +80,7 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
-    result = draw(model, occlude(model, images, masks), request)
+    result = complete(model, occlude(model, images, masks), request)
     if candidates:
         result = resample(result, log_weights(model, result), request.seeds, num_samples)
     return Completions(*(field[0] for field in result)) if single else result
@@ -123,7 +124,7 @@ def occlude(model, images, masks):
     return Occluded(images, masks, masks, context_of(model, images, masks))
 
 
-def draw(model, occluded, request):
+def complete(model, occluded, request):
     """What `inpaint` does: `Completions` of the batch of an `Occluded`, as a `Request` asks for."""
     levels = occluded.levels
     number = np.arange(len(levels) * request.num_samples)  # one for each completion to be drawn
@@ -242,7 +243,7 @@ def _raster(model, occluded, image_of, seeds, completions, temperature, report):
                 image = scale(part.astype(np.float32), config.num_levels)
                 at = (slice(None), row, column, channel)
                 logits = model.decoder.predict_on_batch({"image": image, **context})[at]
-                part[at] = np.where(open_[:, row, column], rows.draw(logits, held[at]).numpy(), part[at])
+                part[at] = np.where(open_[:, row, column], rows.gumbel_max(logits, held[at]).numpy(), part[at])
             done += 1
             report(done / hidden.any(axis=0).sum())
     return levels, log_likelihood(model, levels, masks)

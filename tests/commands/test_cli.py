@@ -357,6 +357,16 @@ def test_settings_are_the_preset_s_or_a_file_s_before_flags_change_them(trained_
     assert trained_with("--config a_run's_config.json --size 4")[0] == other.replace(height=4, width=4)
 
 
+def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):
+    for i in range(11):
+        Image.new("L", (6, 6), 20 * i).save(tmp_path / f"{i}.png")
+    preset = Config.preset("mnist")
+    config, _ = trained_with("--dataset folder --data-dir .")
+    masks = tuple(spec for spec in preset.masks if spec not in ("bottom:7", "left:14"))
+    assert 0 < len(masks) < len(preset.masks)
+    assert config == preset.replace(dataset="folder", height=6, width=6, masks=masks)
+
+
 def test_every_setting_with_a_flag_has_it(call):
     usage = call("train.py --help", tensorflow=False).stdout
     for name, _, declared in settings():

@@ -31,7 +31,7 @@ class Completions(NamedTuple):
         return Completions(*map(take, self))
 
 
-def save(folder, images, masks, completions, num_levels, kept=None):
+def save_completions(folder, images, masks, completions, num_levels, kept=None):
     """Writes `grid.png` and `samples.npz`.
 
     Args:
@@ -48,7 +48,7 @@ def save(folder, images, masks, completions, num_levels, kept=None):
     Raises:
         InputError: if the folder cannot be written to.
     """
-    from pcnn_keras.plots import completion_grid
+    from pcnn_keras.plots import completion_grid  # with Matplotlib, which only pictures need
 
     kept = np.ones(completions.draw.shape, bool) if kept is None else kept
     paths = [folder / "grid.png", folder / "samples.npz"]
