@@ -285,7 +285,27 @@ def row():
     return figure
 
 
-PICTURES = (overview, stacks, kernel_masks, gated_block, blob_masks, row)
+def slices():
+    """The four slices of an image of 8 x 8 pixels, and what is visible when each is drawn."""
+    from pcnn_keras.data.slices import slice_of, visible_to_slice
+
+    side, parts = 8, 2
+    number = np.zeros((1, side, side, 1), np.int32)
+    for k in range(parts**2):
+        slice_of(number, k, parts)[:] = k
+    mask = np.zeros((1, side, side, 1), np.int32)
+    mask[:, :, :3] = 1
+    figure = Figure((9, 2.1), dpi=120)
+    for k, axes in enumerate(figure.subplots(1, 4)):
+        visible = visible_to_slice(mask, k, parts)[0] == 1
+        picture = np.where(visible, (1.0, 1.0, 1.0), BLUE)
+        picture[(number[0, ..., 0] == k) & ~visible[..., 0]] = (0.88, 0.48, 0.22)
+        pixels(axes, picture, f"slice {k}")
+    figure.tight_layout()
+    return figure
+
+
+PICTURES = (overview, stacks, kernel_masks, gated_block, blob_masks, row, slices)
 
 
 def main():
