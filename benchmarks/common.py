@@ -22,28 +22,6 @@ def machine():
             f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}")
 
 
-def mnist(config):
-    """Training levels, and the held-out batches that `train.py` judges by."""
-    from pcnn_keras.data import pipeline, sources
-    from pcnn_keras.data.pixels import quantize
-    from pcnn_keras.training.train import HELD_OUT_IMAGES
-
-    train, validation, _ = (quantize(part, config.num_levels) for part in sources.load_images("mnist"))
-    return train, pipeline.held_out_batches(validation[:HELD_OUT_IMAGES], config).cache()
-
-
-def judge_after(model, steps, train, held_out, first_step=0):
-    """Trains a model on MNIST for so many steps, and says what it makes of the held-out images."""
-    from pcnn_keras.data import pipeline
-    from pcnn_keras.training.compile import compile_model
-
-    compile_model(model, steps)
-    model.fit(pipeline.training_batches(train, model.config, first_step, steps), verbose=0, shuffle=False)
-    nats = model.evaluate(held_out, verbose=0, return_dict=True)
-    return (f"{nats['logits_nats_per_image']:.2f} nats an image, conditional head alone "
-            f"{nats['conditional_logits_nats_per_image']:.1f}")
-
-
 def in_turn(runs, **functions):
     """Median seconds of each function, called in turn (A B A B …) after one call that is not counted."""
     seconds = {name: [] for name in functions}

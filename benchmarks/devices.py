@@ -20,14 +20,13 @@ tf.config.set_logical_device_configuration(
 
 
 def main():
-    from pcnn_keras.data.pixels import quantize
-    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training.run import Keeping
 
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     config = pcnn.Config.preset("digits").replace(
         filters=8, prior_depth=1, conditioning_depth=1, batch_size=16, epochs=1, steps_per_epoch=steps)
-    images = Images(*(quantize(part, config.num_levels) for part in load_images("digits")))
+    images = load_images("digits").quantized(config.num_levels)
 
     def weights(strategy):
         with tempfile.TemporaryDirectory() as folder:

@@ -35,8 +35,7 @@ def work(folder, events):
     """The process that is killed: trains, resumes if there is something to resume, and sends what it does."""
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.data.pixels import quantize
-    from pcnn_keras.data.sources import Images, load_images
+    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training.devices import Single
     from pcnn_keras.training.run import Keeping
 
@@ -56,17 +55,17 @@ def work(folder, events):
     class Told(Single):
         """One device, before which it is said what each step will see."""
 
-        def fit(self, model, batches, held_out, **kwargs):
+        def fit(self, model, batches, held_out, options):
             first_step = int(model.optimizer.iterations)
             for step, (inputs, targets, _) in enumerate(batches, first_step):
                 seen = inputs["conditioning"].numpy().tobytes() + targets["logits"].numpy().tobytes()
                 events.send(("data", (step, zlib.crc32(seen))))
-            super().fit(model, batches, held_out, **kwargs)
+            super().fit(model, batches, held_out, options)
 
     def told_step(batch, logs):
         events.send(("step", next(steps)))
 
-    images = Images(*(quantize(part, CONFIG.num_levels) for part in load_images("digits")))
+    images = load_images("digits").quantized(CONFIG.num_levels)
     steps = itertools.count((checkpoint_step(folder) or 0) + 1)
     pcnn.train(CONFIG, images, folder, resume=(folder / CHECKPOINT).exists(), strategy=Told(),
                callbacks=[LambdaCallback(on_train_batch_end=told_step)],

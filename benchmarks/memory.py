@@ -45,13 +45,13 @@ class Gauge:
 def main():
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.data.sources import Images
+    from pcnn_keras.data.sources import Splits
 
     steps, calls = (int(text) for text in (sys.argv[1:] + ["2000", "200"][len(sys.argv) - 1 :])[:2])
     print(machine(), flush=True)
     config = CONFIG.replace(steps_per_epoch=steps // CONFIG.epochs)
     rng = np.random.default_rng(0)
-    images = Images(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
+    images = Splits(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
     gauge = Gauge("training steps", steps)
 
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: gauge())

@@ -5,9 +5,20 @@ neither Keras nor TensorFlow.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
+
+if TYPE_CHECKING:  # what `_HOME` says, in words that editors and type checkers understand
+    from pcnn_keras.data.blobs import random_blob_masks
+    from pcnn_keras.data.masks import parse_mask
+    from pcnn_keras.data.sources import load_images
+    from pcnn_keras.inference.likelihood import log_likelihood, pixel_probabilities
+    from pcnn_keras.inference.progression import probability_progression
+    from pcnn_keras.inference.sampling import inpaint
+    from pcnn_keras.network.model import build_model, load
+    from pcnn_keras.training.train import train
 
 _HOME = {
     "build_model": "network.model",
@@ -22,7 +33,12 @@ _HOME = {
     "train": "training.train",
 }
 
-__all__ = ["Config", "InputError", *_HOME]
+__all__ = [
+    "Config", "InputError", "build_model", "inpaint", "load", "load_images", "log_likelihood", "parse_mask",
+    "pixel_probabilities", "probability_progression", "random_blob_masks", "train",
+]
+
+__version__ = "0.2.0"
 
 
 def __getattr__(name):

@@ -1,7 +1,7 @@
-"""`python -m pcnn_keras.classifier`: see `evaluation.classifier`."""
+"""`python -m pcnn_keras.classifier`: see `commands.classifier`."""
 
-from pcnn_keras.commands.cli import run
-from pcnn_keras.evaluation.classifier import main
+from pcnn_keras.commands.classifier import main
+from pcnn_keras.commands.outcome import run
 
 if __name__ == "__main__":
     run(main)

@@ -1,13 +1,16 @@
 """What a model is and how it is trained: one frozen dataclass and the paper's presets.
 
+A setting is declared once: its type, value, range, the flag that sets it, what the flag's help says, and
+whether it may change while a run goes on. Checks, messages and the flags of `train` follow from that.
 The presets hold what appendix A of Dupont & Suresha (AISTATS 2019) fixes. Every field below
-"departures" is a setting of ours; README.md lists each, docs/experiments.md what was measured.
+"departures" is a setting of ours; docs/experiments.md says what was measured.
 """
 
 import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
@@ -18,18 +21,42 @@ MOST_BLOBS = 1000
 MOST_SAMPLES = 100_000
 """Completions of one image in one call."""
 
-CHANGEABLE = ("alpha", "clip_norm", "epochs", "learning_rate")
-"""Settings that may change while a run goes on: they leave the network, its images and its masks as they are."""
+
+class Setting(NamedTuple):
+    """What is declared of a field of `Config` beside its type and its value.
+
+    Fields:
+        help: what the flag's help says.
+        least, most: the range of a number; None: open, a whole number being below 2^31 anyway.
+        above: a number that it has to be above, or None.
+        choices: the values that there are; (): not so few.
+        flag: such as "--max-blobs"; None: the field's own name; "": there is no flag.
+        changeable: whether it may change while a run goes on: network, images and masks stay as they are.
+    """
+
+    help: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    choices: tuple = ()
+    flag: str | None = None
+    changeable: bool = False
+
+    def expected(self, value: Any) -> str | None:
+        """What is expected instead of a value, in words; None if the value is fine."""
+        if self.choices and value not in self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        if self.above is not None and not value > self.above:
+            return f"above {self.above}"
+        least, most = self.least, self.most
+        if (least is None or value >= least) and (most is None or value <= most):
+            return None
+        return f"at least {least}" if most is None else f"from {least} to {most}"
 
 
-CHOICES = {
-    "merge": ("sum", "weighted", "blocks"),
-    "feature_stacks": ("both", "vertical", "horizontal"),
-    "conditioner": ("residual", "unet"),
-    "loss_pixels": ("all", "hidden"),
-    "schedule": ("cosine", "constant"),
-}
-"""The settings that are one of several words."""
+def setting(default: Any, help: str = "", **declared: Any) -> Any:
+    """A field of `Config`; see `Setting`."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(help, **declared)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,49 +67,63 @@ class Config:
         InputError: naming the field, what was expected and what came.
     """
 
-    dataset: str = "mnist"
-    height: int = 28
-    width: int = 28
-    channels: int = 1  # 1 (grey) or 3 (red, then green, then blue)
-    num_levels: int = 2  # a pixel's channel holds an integer in 0 … num_levels - 1
+    dataset: str = setting("mnist", flag="")
+    height: int = setting(28, least=1, flag="")
+    width: int = setting(28, least=1, flag="")
+    channels: int = setting(1, choices=(1, 3), flag="")  # grey, or red, then green, then blue
+    num_levels: int = setting(2, "levels of each colour channel, 0 … N - 1", least=2, most=256)
 
-    filters: int = 32
-    prior_depth: int = 14  # gated blocks after the restricted one
-    conditioning_depth: int = 15  # residual blocks after the entry convolution
-    kernel_size: int = 5
-    head_filters: int = 0  # width of the prior's hidden 1 x 1 layer before the logits; 0: none
+    filters: int = setting(32, "width of both networks", least=1)
+    prior_depth: int = setting(14, "gated blocks after the restricted one", least=0)
+    conditioning_depth: int = setting(15, "residual blocks after the entry convolution", least=0)
+    kernel_size: int = setting(5, "side of the kernels, odd", least=3)
+    head_filters: int = setting(0, "width of the hidden 1 x 1 layer before the prior's logits; 0: none", least=0)
 
-    alpha: float = 1.0  # weight of the conditional head's log-likelihood, equation 4
-    learning_rate: float = 4e-4
-    batch_size: int = 64
-    epochs: int = 50
-    steps_per_epoch: int = 0  # 0: one pass over the training images
-    max_num_blobs: int = 4
-    iter_min: int = 2
-    iter_max: int = 7
-    seed: int = 0
+    alpha: float = setting(
+        1.0, "weight of the conditional head's log-likelihood (equation 4)", least=0, changeable=True)
+    learning_rate: float = setting(4e-4, "rate of Adam, as the paper gives it", above=0, changeable=True)
+    batch_size: int = setting(64, "images a step", least=1)
+    epochs: int = setting(50, "epochs to train for, those before a --resume included", least=1, changeable=True)
+    steps_per_epoch: int = setting(0, "steps an epoch; 0: one pass over the training images", least=0)
+    max_num_blobs: int = setting(4, "most blobs in a mask (Algorithm 1)", least=1, most=MOST_BLOBS, flag="--max-blobs")
+    iter_min: int = setting(2, "fewest iterations of a blob", least=0, flag="--min-iters")
+    iter_max: int = setting(7, "most iterations of a blob", least=0, most=MOST_BLOBS, flag="--max-iters")
+    seed: int = setting(0, "makes a run repeatable", least=0, most=2**63 - 1)
 
     # Departures from the paper.
-    merge: str = "sum"  # equation 3; "weighted": weights by location; "blocks": features in every gated block too
-    feature_stacks: str = "both"  # which stacks those features enter: "vertical", "horizontal" or "both"
-    conditioner: str = "residual"  # "unet": the same blocks on maps of ever half the size and back
-    attention_heads: int = 0  # of the self-attention at the U-Net's lowest resolution; 0: none
-    masks: tuple = ("blobs",)  # `--mask` specifications, drawn evenly for each training image
-    loss_pixels: str = "all"  # as in the published code; "hidden": only what equation 2 has
-    schedule: str = "cosine"  # "constant": the paper's fixed rate
-    schedule_peak: float = 5.0  # the cosine's highest rate, as a multiple of `learning_rate`
-    warmup_steps: int = 50  # at most a tenth of the run
-    clip_norm: float = 1.0  # global norm at which gradients are clipped; 0: never
+    merge: str = setting(
+        "sum", "how the networks meet: in a sum (equation 3), in one weighted by location, or in every gated block",
+        choices=("sum", "weighted", "blocks"))
+    feature_stacks: str = setting(
+        "both", "which stacks these features enter", choices=("both", "vertical", "horizontal"))
+    conditioner: str = setting(
+        "residual", "the conditioning network: all blocks at full size, or on maps of ever half the size and back",
+        choices=("residual", "unet"))
+    attention_heads: int = setting(
+        0, "of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64)
+    masks: tuple = setting(
+        ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
+    loss_pixels: str = setting(
+        "all", "which the loss is over: all, as in the published code, or hidden, as in equation 2",
+        choices=("all", "hidden"))
+    schedule: str = setting(
+        "cosine", "learning rate: warm-up and cosine, or constant, as in the paper", choices=("cosine", "constant"))
+    schedule_peak: float = setting(5.0, "the cosine's highest rate, in units of --learning-rate", above=0)
+    warmup_steps: int = setting(50, "steps over which the rate rises; at most a tenth of the run", least=0)
+    clip_norm: float = setting(
+        1.0, "global norm at which gradients are clipped; 0: never", least=0, changeable=True)
 
-    def __post_init__(self):
-        _check(self)
+    def __post_init__(self) -> None:
+        for name, kind, declared in settings():
+            _check(self, name, kind, declared)
+        _check_together(self)
 
     @classmethod
-    def preset(cls, name):
+    def preset(cls, name: str) -> "Config":
         """The configuration of one of the named experiments.
 
         Args:
-            name: "mnist", "celeba" (appendix A) or "digits" (a minute on two cores).
+            name: one of `PRESETS`; those that begin with "paper-" are all of the paper's own.
 
         Raises:
             InputError: if there is no preset of that name; lists those there are.
@@ -92,29 +133,29 @@ class Config:
         return PRESETS[name]
 
     @property
-    def blob_settings(self):
-        """What `random_blob_masks` takes after the size: the masks that the model is trained with."""
-        return self.max_num_blobs, self.iter_min, self.iter_max
+    def blobs(self) -> str:
+        """The blobs that the model is trained with, as `parse_mask` takes them."""
+        return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
 
-    @property
-    def blobs(self):
-        """The same masks as `parse_mask` takes them."""
-        return f"blobs:{','.join(map(str, self.blob_settings))}"
-
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> "Config":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
-    def continues(self, other):
-        """Whether this may go on with a run of the `Config` `other`: all but `CHANGEABLE` is the same."""
-        return self == other.replace(**{name: getattr(self, name) for name in CHANGEABLE})
+    def continues(self, other: "Config") -> bool:
+        """Whether this may go on with a run of the `Config` `other`."""
+        return self.obstacle(other) is None
 
-    def to_dict(self):
-        """All fields as plain Python values."""
-        return dataclasses.asdict(self)
+    def obstacle(self, other: "Config") -> str | None:
+        """The first setting because of which this cannot go on with a run of the `Config` `other`, or None."""
+        return next((name for name, _, declared in settings()
+                     if getattr(self, name) != getattr(other, name) and not declared.changeable), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain Python values, as JSON has them."""
+        return {name: list(value) if type(value) is tuple else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, fields):
+    def from_dict(cls, fields: dict[str, Any]) -> "Config":
         """The inverse of `to_dict`. Unknown names are an `InputError`."""
         if not isinstance(fields, dict):
             raise InputError(f"Expected a table of settings. Received: {type(fields).__name__}.")
@@ -123,13 +164,20 @@ class Config:
             raise InputError(f"Unknown setting(s): {', '.join(unknown)}.")
         return cls(**fields)
 
-    def save(self, path):
+    def save(self, path: Path | str) -> None:
         """Writes the fields as JSON."""
         with replacing(path) as aside:
             aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path):
+    def of_model(cls, folder: Path) -> "Config":
+        """That of a trained model's folder."""
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} is not the folder of a trained model (--model).")
+        return cls.load(folder / "config.json")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Config":
         """Reads what `save` wrote. An `InputError` names the file and what is wrong in it."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -137,53 +185,51 @@ class Config:
             raise InputError(f"{path}: {error}") from error
 
 
-def _check(config):
-    for field in dataclasses.fields(config):
-        value, kind = getattr(config, field.name), field.type
-        if kind is float and type(value) is int:
-            object.__setattr__(config, field.name, float(value))
-        elif kind is tuple and type(value) is list:  # as JSON has it
-            object.__setattr__(config, field.name, tuple(value))
-        elif type(value) is not kind:
-            raise InputError(f"`{field.name}` must be of type {kind.__name__}. Received: {value!r}.")
-        if kind is int and field.name != "seed" and abs(value) >= 2**31:
-            raise InputError(f"`{field.name}` must be below 2^31. Received: {value}.")
-        if kind is float and not math.isfinite(value):
-            raise InputError(f"`{field.name}` must be a finite number. Received: {value}.")
-
-    def expect(name, fine, expected):
-        if not fine:
-            raise InputError(f"`{name}` must be {expected}. Received: {getattr(config, name)!r}.")
-
-    for name in ("height", "width", "batch_size", "epochs", "max_num_blobs"):
-        expect(name, getattr(config, name) >= 1, "at least 1")
-    expect("channels", config.channels in (1, 3), "1 or 3")
-    expect("num_levels", 2 <= config.num_levels <= 256, "from 2 to 256")
-    expect("filters", config.filters >= config.channels, f"at least `channels` ({config.channels})")
-    expect("kernel_size", config.kernel_size >= 3 and config.kernel_size % 2, "odd and at least 3")
-    for name in ("prior_depth", "conditioning_depth", "steps_per_epoch", "warmup_steps", "iter_min"):
-        expect(name, getattr(config, name) >= 0, "at least 0")
-    expect("head_filters", config.head_filters == 0 or config.head_filters >= config.channels,
-           f"0 or at least `channels` ({config.channels})")
-    for name, choices in CHOICES.items():
-        expect(name, getattr(config, name) in choices, f"one of {', '.join(choices)}")
-    expect("attention_heads", 0 <= config.attention_heads <= 64, "from 0 to 64")
-    expect("masks", config.masks and all(type(spec) is str for spec in config.masks), "a list of mask specifications")
-    expect("alpha", config.alpha >= 0, "at least 0")
-    expect("learning_rate", config.learning_rate > 0, "above 0")
-    expect("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})")
-    for name in ("max_num_blobs", "iter_max"):
-        expect(name, getattr(config, name) <= MOST_BLOBS, f"at most {MOST_BLOBS}")
-    expect("seed", 0 <= config.seed < 2**63, "from 0 to 2^63 - 1")
-    expect("schedule_peak", config.schedule_peak > 0, "above 0")
-    expect("clip_norm", config.clip_norm >= 0, "at least 0")
+def settings() -> list[tuple[str, Any, Setting]]:
+    """The fields of `Config`, in order: name, type, `Setting`."""
+    return [(field.name, field.type, field.metadata["setting"]) for field in dataclasses.fields(Config)]
 
 
-PAPER = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
+def _check(config: Config, name: str, kind: Any, declared: Setting) -> None:
+    value: Any = getattr(config, name)
+    if kind is float and type(value) is int:
+        value = float(value)
+    elif kind is tuple and type(value) is list:  # as JSON has it
+        value = tuple(value)
+    object.__setattr__(config, name, value)
+    if type(value) is not kind:
+        raise InputError(f"`{name}` must be of type {kind.__name__}. Received: {value!r}.")
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"`{name}` must be a finite number. Received: {value}.")
+    if kind is int and declared.most is None and abs(value) >= 2**31:
+        raise InputError(f"`{name}` must be below 2^31. Received: {value}.")
+    _expect(config, name, declared.expected(value))
+
+
+def _expect(config: Config, name: str, expected: str | None) -> None:
+    if expected:
+        raise InputError(f"`{name}` must be {expected}. Received: {getattr(config, name)!r}.")
+
+
+def _check_together(config: Config) -> None:
+    """What a declaration cannot say by itself."""
+    channels = config.channels
+    for name, fine, expected in (
+            ("filters", config.filters >= channels, f"at least `channels` ({channels})"),
+            ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
+            ("kernel_size", config.kernel_size % 2, "odd and at least 3"),
+            ("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})"),
+            ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
+        _expect(config, name, None if fine else expected)
+
+
+PAPER: dict[str, Any] = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
 """Where the paper is not silent: the rate, the loss of equation 2, gradients as they are."""
 
-MEASURED = {"merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
-            "batch_size": 16, "schedule_peak": 8.0}
+MEASURED: dict[str, Any] = {
+    "merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
+    "batch_size": 16, "schedule_peak": 8.0,
+}
 """What measured best, whatever the data (docs/experiments.md)."""
 
 PRESETS = {

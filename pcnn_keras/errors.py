@@ -19,6 +19,6 @@ class Stopped(RuntimeError):
         flags: what to add to that command; None if nothing is kept to go on from.
     """
 
-    def __init__(self, message, flags=""):
+    def __init__(self, message: str, flags: str | None = ""):
         super().__init__(message)
         self.flags = flags

@@ -1,7 +1,7 @@
-"""`python -m pcnn_keras.evaluate`: see `evaluation.evaluate`."""
+"""`python -m pcnn_keras.evaluate`: see `commands.evaluate`."""
 
-from pcnn_keras.commands.cli import run
-from pcnn_keras.evaluation.evaluate import main
+from pcnn_keras.commands.evaluate import main
+from pcnn_keras.commands.outcome import run
 
 if __name__ == "__main__":
     run(main)

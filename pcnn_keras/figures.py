@@ -1,7 +1,7 @@
-"""`python -m pcnn_keras.figures`: see `evaluation.figures`."""
+"""`python -m pcnn_keras.figures`: see `commands.figures`."""
 
-from pcnn_keras.commands.cli import run
-from pcnn_keras.evaluation.figures import main
+from pcnn_keras.commands.figures import main
+from pcnn_keras.commands.outcome import run
 
 if __name__ == "__main__":
     run(main)

@@ -1,9 +1,9 @@
-"""Files that are there whole or not at all, and the file that stderr is."""
+"""Files that are there whole or not at all."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 
 from pcnn_keras.errors import InputError
 
@@ -12,7 +12,7 @@ CHECKPOINT = "checkpoint.npz"
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: Path | str) -> Iterator[Path]:
     """`with replacing(path) as aside:` write the file `aside`, which then takes the place of `path`.
 
     A process that dies on the way, or a disk that is full, leaves `path` as it was. Where `path` is a
@@ -38,29 +38,13 @@ def replacing(path):
         raise
 
 
-_descriptor = Lock()
-
-
-@contextmanager
-def silence():
-    """Keeps off the screen what libraries in C write to stderr by its number."""
-    with _descriptor, open(os.devnull, "w") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def remove_leftovers(folder):
+def remove_leftovers(folder: Path | str) -> None:
     """Removes what processes that died have left aside in a folder."""
     for aside in Path(folder).glob(".*.tmp[0-9]*"):
         aside.unlink(missing_ok=True)
 
 
-def make_folder(path):
+def make_folder(path: Path | str) -> None:
     """Makes a folder and those above it, if they are not there.
 
     Raises:
@@ -73,7 +57,7 @@ def make_folder(path):
 
 
 @contextmanager
-def output_folder(path):
+def output_folder(path: Path | str) -> Iterator[None]:
     """`with output_folder(path):` makes a folder; what was made and is still empty goes if what is inside fails.
 
     Raises:
@@ -90,7 +74,7 @@ def output_folder(path):
         raise
 
 
-def unwritable(path, error):
+def unwritable(path: Path | str, error: Exception) -> InputError:
     """The `InputError` that says so, for the disk's `error`."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
     return InputError(f"{path} cannot be written: {reason}.")

@@ -103,7 +103,8 @@ def mask_grid(path, masks, columns):
     """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
     grid = _Grid(-(-len(masks) // columns), columns, masks[0].shape[:2])
     for i, mask in enumerate(masks):
-        grid.show(*divmod(i, columns), occluded(np.ones_like(mask), mask, 2))
+        row, column = divmod(i, columns)
+        grid.show(row, column, occluded(np.ones_like(mask), mask, 2))
     grid.save(path)
 
 

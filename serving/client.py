@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from pcnn_keras.commands.cli import Parser, import_tensorflow, number, run
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.outcome import run
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image, resize
 from pcnn_keras.data.masks import parse_mask
@@ -27,6 +28,7 @@ from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder
 from pcnn_keras.inference import results
+from pcnn_keras.quiet import import_tensorflow
 
 TIMEOUT = 300
 """Seconds to wait for an answer, the whole of it."""

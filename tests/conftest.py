@@ -1,5 +1,6 @@
 """What several tests share: small models that look at their pixels, which fresh weights hardly do, and a small run."""
 
+import atexit
 import csv
 import importlib
 import io
@@ -12,15 +13,21 @@ from collections import namedtuple
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The user's own settings are none of the tests'.
+os.environ.pop("TFDS_DATA_DIR", None)
+os.environ.pop("KERAS_BACKEND", None)
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-")
 
 import numpy as np
 import pytest
 
 import pcnn_keras as pcnn
-from pcnn_keras.commands import cli
-from pcnn_keras.data.sources import Images
+from pcnn_keras.commands import outcome
+from pcnn_keras.data.sources import Splits
 from pcnn_keras.inference.results import Completions
+
+atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,7 +47,7 @@ def stripes(count, seed):
     return np.broadcast_to((first + np.arange(5)[:, None]) % 2, (count, 4, 5, 1)).astype(np.uint8)
 
 
-IMAGES = Images(stripes(22, 0), stripes(6, 1), stripes(2, 2))
+IMAGES = Splits(stripes(22, 0), stripes(6, 1), stripes(2, 2))
 
 
 def enlarge(model, scale=1.0, seed=0):
@@ -70,7 +77,7 @@ def run_here(script, *flags):
             pytest.raises(SystemExit) as exited:
         patch.setattr(sys, "argv", [script, *map(str, flags)])
         if script.startswith("pcnn_keras/"):
-            cli.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
+            outcome.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
         else:
             runpy.run_path(str(ROOT / script), run_name="__main__")
     return Done(exited.value.code or 0, out.getvalue(), errors.getvalue())

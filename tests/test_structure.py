@@ -1,8 +1,11 @@
 """Imports point one way, and `import pcnn_keras` is quick."""
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,17 +14,17 @@ import pcnn_keras
 
 FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
-    "": "errors files config",
-    "commands": "cli",
+    "": "errors files config internals quiet",
     "data": "pixels images blobs masks sources pipeline",
     " ": "style plots",
     "network": "backend layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
-    "export": "warm_up signatures __main__",
+    "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate",
-    "  ": "figures classifier evaluate",
-    "demo": "parts page __main__",
+    "demo": "parts handlers page",
+    "commands": "outcome flags progress train sample evaluate figures classifier export demo pcnn",
+    "  ": "__main__ evaluate figures classifier export.__main__ demo.__main__",
 }
 """Folder: modules. A module imports only such as stand before it."""
 ORDER = [f"{folder.strip()}.{module}".strip(".") for folder, modules in ORDER.items() for module in modules.split()]
@@ -73,3 +76,24 @@ def test_every_promised_name_is_there_and_no_other():
     assert set(pcnn_keras.__all__) <= set(dir(pcnn_keras))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = pcnn_keras.no_such_name
+
+
+def test_what_a_type_checker_sees_is_what_is_there():
+    tree = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module.removeprefix("pcnn_keras.") for node in block.body for alias in node.names}
+    assert seen == pcnn_keras._HOME
+    assert set(pcnn_keras.__all__) == {"Config", "InputError", *pcnn_keras._HOME}
+
+
+@pytest.mark.parametrize("name", sorted({*pcnn_keras.__all__} - {"Config", "InputError"}))
+def test_promised_functions_say_their_types(name):
+    signature = inspect.signature(getattr(pcnn_keras, name))
+    annotations = [signature.return_annotation, *(each.annotation for each in signature.parameters.values())]
+    assert inspect.Signature.empty not in annotations
+
+
+def test_the_version_is_one():
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "pcnn_keras.__version__"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", pcnn_keras.__version__)

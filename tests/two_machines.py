@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcnn_keras.commands.cli import import_tensorflow, run
+from pcnn_keras.commands.outcome import run
+from pcnn_keras.quiet import import_tensorflow
 
 
 def main():

@@ -24,7 +24,8 @@ MANY = 8000
 """As high as counts go: eight of them, and blobs that start there, still fit into 16 bits."""
 
 
-def random_blob_masks(batch, height, width, max_num_blobs=4, iter_min=2, iter_max=7, seed=0):
+def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 4, iter_min: int = 2, iter_max: int = 7,
+                      seed: int | tf.Tensor = 0) -> tf.Tensor:
     """Random blob masks, on whichever device this is placed.
 
     The number of blobs is uniform on 1 … `max_num_blobs`, a blob's iterations on `iter_min` …

@@ -3,6 +3,7 @@
 import os
 import select
 import stat
+from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import silence
+from pcnn_keras.quiet import silence
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -23,7 +25,7 @@ LARGEST_PIPED = 2**28
 """Bytes."""
 
 
-def list_images(folder):
+def list_images(folder: Path | str) -> list[Path]:
     """The image files of a folder (not of folders below it), by name.
 
     Raises:
@@ -41,7 +43,7 @@ def list_images(folder):
     return paths
 
 
-def read_image(path, channels=None):
+def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:
     """Reads one file; the first frame if there are several, over white if it is transparent.
 
     Args:
@@ -57,7 +59,8 @@ def read_image(path, channels=None):
         formats = [name for name in Image.OPEN if name != "EPS"]  # that runs Ghostscript
         # By its path, Pillow 12 misreads a grey TIFF that is turned.
         with _opened(path) as file, Image.open(file, formats=formats) as image:
-            if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow only warns, up to twice that
+            most = Image.MAX_IMAGE_PIXELS
+            if most and image.width * image.height > most:  # Pillow only warns, up to twice that
                 raise Image.DecompressionBombError
             if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
                 raise ValueError("its pixels have 32 bits")
@@ -99,7 +102,7 @@ def _piped(pipe):
     raise ValueError(f"nothing has come through the pipe for {PATIENCE} seconds")
 
 
-def read_levels(paths, config):
+def read_levels(paths: Iterable[Path | str], config: Config) -> np.ndarray:
     """Image files as a model takes them: cropped to its shape, resized, grey or colour as it is.
 
     Returns:
@@ -112,7 +115,7 @@ def read_levels(paths, config):
     return quantize(np.stack(images), config.num_levels)
 
 
-def png(*pictures, milliseconds=200):
+def png(*pictures: np.ndarray, milliseconds: int = 200) -> bytes:
     """A PNG file's bytes from uint8 `(height, width, 1 or 3)`; several pictures play in turn, the last one longer."""
     first, *others = map(_picture, pictures)
     file = BytesIO()
@@ -139,7 +142,7 @@ def _plain(image, channels):
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def convert(image, channels):
+def convert(image: np.ndarray, channels: int) -> np.ndarray:
     """Grey to colour or back: uint8 `(h, w, c)` to `(h, w, channels)`."""
     if image.shape[-1] == channels:
         return image
@@ -147,7 +150,7 @@ def convert(image, channels):
     return np.asarray(_picture(image).convert(mode)).reshape(*image.shape[:2], channels)
 
 
-def resize(image, height, width, crop=None):
+def resize(image: np.ndarray, height: int, width: int, crop: int | None = None) -> np.ndarray:
     """Centre crop, then a filtered resize.
 
     Args:

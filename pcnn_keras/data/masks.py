@@ -1,6 +1,7 @@
 """The fixed and random masks of `--mask`: 1 = visible, 0 = hidden. All but blobs need NumPy and Pillow alone."""
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class MaskKind(NamedTuple):
     numbers: tuple
 
 
-def parse_mask(spec, height, width, files=True):
+def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callable[[int], np.ndarray]:
     """Checks a `--mask` specification and returns how to draw it.
 
     Args:
@@ -59,7 +60,7 @@ def parse_mask(spec, height, width, files=True):
     return lambda seed: mask
 
 
-def mask_kind(spec, files=True):
+def mask_kind(spec: str, files: bool = True) -> MaskKind:
     """Which kind of mask a specification asks for.
 
     Args and errors: as `parse_mask`, which finds out in addition whether it fits into the image.
@@ -136,7 +137,8 @@ def _random_pixels(height, width, share, seed):
 def _blobs(height, width, numbers, seed):
     from pcnn_keras.data.blobs import random_blob_masks  # with TensorFlow, which no other mask needs
 
-    return random_blob_masks(1, height, width, *numbers, seed=seed)[0].numpy()
+    max_num_blobs, iter_min, iter_max = numbers
+    return random_blob_masks(1, height, width, max_num_blobs, iter_min, iter_max, seed)[0].numpy()
 
 
 def _mask_from_file(path, height, width):

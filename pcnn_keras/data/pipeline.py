@@ -4,9 +4,12 @@ A batch is a function of the seed and the step, so that a run can go on where it
 s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own blob masks.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.blobs import random_blob_masks
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import conditioning_input, scale
@@ -15,7 +18,7 @@ HELD_OUT_SEED = 0
 """Of the blob masks under which held-out images are judged: the same in every run."""
 
 
-def examples(levels, masks, num_levels):
+def examples(levels: Any, masks: Any, num_levels: int) -> tuple[dict, dict, dict]:
     """One batch as Keras trains on it.
 
     Args:
@@ -35,7 +38,8 @@ def examples(levels, masks, num_levels):
     return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
 
 
-def training_batches(levels, config, first_step, num_steps, mask_device=None):
+def training_batches(levels: np.ndarray, config: Config, first_step: int, num_steps: int,
+                     mask_device: str | None = None) -> tf.data.Dataset:
     """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
 
     Masks are drawn inside the pipeline, ahead of the model.
@@ -72,7 +76,7 @@ def training_batches(levels, config, first_step, num_steps, mask_device=None):
     return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
 
 
-def random_masks(config, seed):
+def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     """A batch of training masks: for each image one of `config.masks`, all as likely.
 
     Args:
@@ -95,7 +99,8 @@ def _masks_of(spec, batch, height, width, seed):
     """Masks of one specification, drawn by TensorFlow on whichever device this is placed."""
     name, numbers = mask_kind(spec)
     if name == "blobs":
-        return random_blob_masks(batch, height, width, *numbers, seed=seed)
+        max_num_blobs, iter_min, iter_max = numbers
+        return random_blob_masks(batch, height, width, max_num_blobs, iter_min, iter_max, seed)
     if name == "random":
         return _random_pixels(batch, height, width, numbers[0], seed)
     return tf.broadcast_to(parse_mask(spec, height, width)(0), (batch, height, width, 1))
@@ -108,7 +113,7 @@ def _random_pixels(batch, height, width, share, seed):
     return tf.reshape(tf.scatter_nd(at, tf.ones_like(chosen), scores.shape), (batch, height, width, 1))
 
 
-def held_out_masks(count, config):
+def held_out_masks(count: int, config: Config) -> np.ndarray:
     """Blob masks for the first `count` held-out images, the same in every run.
 
     Returns:
@@ -116,12 +121,12 @@ def held_out_masks(count, config):
     """
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
-        random_blob_masks(size, config.height, config.width, *config.blob_settings,
-                          seed=tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        random_blob_masks(size, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
+                          tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
         for i in range(-(-count // size))])[:count]
 
 
-def held_out_batches(levels, config, devices=1):
+def held_out_batches(levels: np.ndarray, config: Config, devices: int = 1) -> tf.data.Dataset:
     """Held-out images, each under a blob mask of its own that is the same in every run.
 
     Args:

@@ -1,32 +1,47 @@
 """Data sets to bytes, split in three, and the levels of them that a model reads."""
 
 import os
+import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
+
+OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
+"""The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
+
+CELEBA_SIDE = 32
+"""Of the paper's faces, in pixels."""
 
 LARGEST_SIDE = 64
 """Larger images need `size`: they are drawn one pixel after the other."""
 
 
-class Images(NamedTuple):
-    """Three arrays: bytes or levels, uint8 `(n, height, width, channels)`, or classes, ints `(n,)`."""
+class Splits(NamedTuple):
+    """The three parts of a data set: arrays that begin with an axis of images."""
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
 
+    def quantized(self, num_levels: int) -> "Splits":
+        """Bytes to levels; see `pixels.quantize`."""
+        return Splits(*(quantize(part, num_levels) for part in self))
 
-def load_images(dataset, data_dir=None, size=None, grayscale=False):
+
+def load_images(dataset: str, data_dir: Path | str | None = None, size: int | None = None,
+                grayscale: bool = False) -> Splits:
     """Reads a data set into memory, as bytes 0 … 255.
 
     Splits never change. Test is the official test split; where there is none, every tenth image.
@@ -41,20 +56,18 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
         grayscale: True to turn colour into grey.
 
     Returns:
-        `Images`.
+        `Splits` of bytes, uint8 `(n, height, width, channels)`.
 
     Raises:
         InputError: if the set is unknown, damaged, too small, of mixed or large sizes without `size`,
             or neither prepared nor within reach.
     """
-    if dataset == "celeba":
-        size = size or 32
-
     def prepare(image):
         if grayscale:
             image = convert(image, 1)
         if dataset == "celeba":
-            image = resize(image, size, size, crop=(image.shape[1] + 1) // 2)
+            side = size or CELEBA_SIDE
+            image = resize(image, side, side, crop=(image.shape[1] + 1) // 2)
         elif size:
             image = resize(image, size, size)
         elif max(image.shape[:2]) > LARGEST_SIDE:
@@ -71,13 +84,13 @@ def load_images(dataset, data_dir=None, size=None, grayscale=False):
     return _split(dataset, train, test)
 
 
-def load_labels(dataset, data_dir=None):
+def load_labels(dataset: str, data_dir: Path | str | None = None) -> Splits | None:
     """The classes of the images that `load_images` gives, in the same order.
 
     Args and errors: as `load_images`.
 
     Returns:
-        `Images` of ints `(n,)`, or None if the set has no classes.
+        `Splits` of ints `(n,)`, or None if the set has no classes.
     """
     if dataset == "digits":
         return _split(dataset, _sklearn_digits().target, None)
@@ -94,10 +107,10 @@ def _split(dataset, train, test):
     held_out = min(len(train) // 10, 5000)
     if not held_out or not len(test):
         raise InputError(f"{dataset!r} has too few images to be split in three: at least 11 are needed.")
-    return Images(train[:-held_out], train[-held_out:], test)
+    return Splits(train[:-held_out], train[-held_out:], test)
 
 
-def load_model_images(config, dataset=None, data_dir=None):
+def load_model_images(config: Config, dataset: str | None = None, data_dir: Path | str | None = None) -> Splits:
     """Levels of a data set, as a model's config has them.
 
     Args:
@@ -106,7 +119,7 @@ def load_model_images(config, dataset=None, data_dir=None):
         data_dir: as `load_images`.
 
     Returns:
-        `Images` of levels.
+        `Splits` of levels, uint8 `(n, height, width, channels)`.
 
     Raises:
         InputError: as `load_images`, and if the images do not fit the model.
@@ -117,7 +130,7 @@ def load_model_images(config, dataset=None, data_dir=None):
     images = load_images(dataset, data_dir, side, grayscale=config.channels == 1)
     if images.test.shape[1:] != shape:
         raise InputError(f"The images of {dataset!r} are of shape {images.test.shape[1:]}, the model's of {shape}.")
-    return Images(*(quantize(part, config.num_levels) for part in images))
+    return images.quantized(config.num_levels)
 
 
 def _sklearn_digits():
@@ -172,9 +185,9 @@ def _tfds(name, data_dir, feature, prepare):
 
         def read(split):
             decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
-            values = (example[feature] for example in decoded)
-            some = list(islice(values, 100))
-            values = chain(some, values)
+            others = (example[feature] for example in decoded)
+            some = list(islice(others, 100))
+            values: Iterable = chain(some, others)
             if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
                 values = (np.uint8(255) * image for image in values)
             found, stated = _stack([prepare(value) for value in values], name), builder.info.splits[split].num_examples
@@ -187,10 +200,9 @@ def _tfds(name, data_dir, feature, prepare):
 
 def _builder(name, data_dir):
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import naming
 
     try:
-        if naming.parse_builder_name_kwargs(name)[0].namespace:
+        if not OWN_SET.fullmatch(name):
             raise ValueError("of another hub, which would be asked over the network")
         with _damage_said(name, data_dir) if os.path.isdir(os.path.join(_home(data_dir), name)) else nullcontext():
             return tfds.builder(name, data_dir=data_dir)

@@ -1,7 +1,7 @@
-"""`python -m pcnn_keras.demo`: see `demo.page`."""
+"""`python -m pcnn_keras.demo`: see `commands.demo`."""
 
-from pcnn_keras.commands.cli import run
-from pcnn_keras.demo.page import main
+from pcnn_keras.commands.demo import main
+from pcnn_keras.commands.outcome import run
 
 if __name__ == "__main__":
     run(main)

@@ -1,141 +1,60 @@
-"""Inpainting by hand in a browser: `python -m pcnn_keras.demo [--model DIR] [--port N]`.
+"""Inpainting by hand in a browser.
 
-`parts` does the work; here is the page and its server. The picture to paint on is `demo.html` and
+`parts` does the work, `handlers` says when; here is the page and its server. The picture to paint on is `demo.html` and
 `demo.js`, the looks are `demo.css`.
 """
 
-import contextlib
-import importlib.util
-import os
-import tempfile
+import socket
 from pathlib import Path
 
-import numpy as np
+import gradio as gr
+import tensorflow as tf
 
-from pcnn_keras.commands.cli import Parser, import_tensorflow, number
-from pcnn_keras.demo.parts import (
-    MOST,
-    canvas,
-    command,
-    complete,
-    completion_buttons,
-    example_buttons,
-    figures,
-    find_models,
-    make_mask,
-    open_model,
-    painted,
-    presets,
-    progression,
-    read_upload,
-    save,
-)
+from pcnn_keras.demo import handlers
+from pcnn_keras.demo.handlers import ModelHandlers, first_canvas
+from pcnn_keras.demo.parts import MOST, example_buttons, open_model, presets
 from pcnn_keras.errors import InputError
 
 LARGEST_UPLOAD = 8 * 2**20
 """Bytes."""
 
+CHOOSE = ("element.addEventListener('click', event => { const button = event.target.closest('button');"
+          " if (button) trigger('select', {index: Number(button.dataset.index)}); });")
+"""Makes a click on one of several buttons a choice."""
+
+
+def _read(suffix):
+    return Path(__file__).with_name(f"demo{suffix}").read_text(encoding="utf-8")
+
 
 def build(folders):
     """The page, a `gradio.Blocks`, for folders of models; the first one is open at the beginning."""
-    import gradio as gr
-
-    @contextlib.contextmanager
-    def in_words():
-        try:
-            yield
-        except InputError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    models = {str(folder): folder for folder in folders}
-
-    def start(opened, index=0):
-        """The canvas with an example, its bottom quarter visible."""
-        config = opened.model.config
-        return canvas(opened.examples[index], make_mask(presets(config)[0], config, 0), config.num_levels)
-
-    @in_words()
-    def choose_model(name):
-        opened = open_model(models[name])
-        return example_buttons(opened), start(opened), gr.Dropdown(choices=presets(opened.model.config), value=None)
-
-    @in_words()
-    def choose_example(name, event: gr.EventData):
-        opened = open_model(models[name])
-        return start(opened, int(event.index) % len(opened.examples))
-
-    @in_words()
-    def upload(name, path):
-        config = open_model(models[name]).model.config
-        return canvas(read_upload(path, config), make_mask("all", config, 0), config.num_levels)
-
-    @in_words()
-    def blank(name):
-        config = open_model(models[name]).model.config
-        image = np.zeros((config.height, config.width, config.channels), int)
-        return canvas(image, make_mask("all", config, 0), config.num_levels)
-
-    @in_words()
-    def set_mask(name, value, spec):
-        config = open_model(models[name]).model.config
-        image, _ = painted(value, config)
-        return canvas(image, make_mask(spec or "all", config, int(np.random.default_rng().integers(2**53))),
-                      config.num_levels)
-
-    def show(result, kept, chosen):
-        return (completion_buttons(result, kept, chosen), figures(result, kept, chosen), command(result, kept), chosen)
-
-    def draw(name, value, count, temperature, seed):
-        with in_words():
-            opened = open_model(models[name])
-            for result in complete(opened, *painted(value, opened.model.config), count, temperature, seed):
-                drawn = len(result.completions.draw)
-                yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
-                       gr.File(visible=False))
-
-    def hide(result, kept, chosen):
-        return show(result, kept, min(chosen, kept - 1)) if result else (gr.skip(),) * 4
-
-    def choose_completion(result, kept, event: gr.EventData):
-        return show(result, kept, int(event.index) % kept)
-
-    def play(result, chosen):
-        with in_words():
-            yield from progression(result, chosen) if result else ()
-
-    def download(result, kept):
-        folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
-        return gr.File([str(path) for path in save(result, kept, folder)], visible=True) if result else gr.skip()
-
-    def read(suffix):
-        return Path(__file__).with_name(f"demo{suffix}").read_text(encoding="utf-8")
-
-    choose = "element.addEventListener('click', event => { const button = event.target.closest('button');" \
-             " if (button) trigger('select', {index: Number(button.dataset.index)}); });"
+    models = ModelHandlers({str(folder): folder for folder in folders})
     opened = open_model(folders[0])
     with gr.Blocks(title="Pixel Constrained CNN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# Pixel Constrained CNN\nRub out a part of a picture, and see what could have been there: "
                     "many completions, and how likely each of them is.")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                model = gr.Dropdown([(path.name, name) for name, path in models.items()], value=str(folders[0]),
+                model = gr.Dropdown([(folder.name, str(folder)) for folder in folders], value=str(folders[0]),
                                     label="Model", elem_id="model")
-                examples = gr.HTML(example_buttons(opened), js_on_load=choose, elem_id="examples")
-                picture = gr.HTML(start(opened), elem_id="canvas", html_template=read(".html"), js_on_load=read(".js"))
+                examples = gr.HTML(example_buttons(opened), js_on_load=CHOOSE, elem_id="examples")
+                picture = gr.HTML(first_canvas(opened), elem_id="canvas", html_template=_read(".html"),
+                                  js_on_load=_read(".js"))
                 with gr.Row(elem_classes="narrow"):
                     upload_button = gr.UploadButton("Upload", file_types=["image"], size="sm", min_width=80)
                     blank_button = gr.Button("Empty picture", size="sm", min_width=80)
                     blobs_button = gr.Button("Random blobs", size="sm", min_width=80, elem_id="blobs")
                 preset = gr.Dropdown(presets(opened.model.config), value=None, allow_custom_value=True,
                                      label="Mask: what stays visible", elem_id="preset")
-                count = gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count")
+                count = in_range(gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count"))
                 with gr.Row(elem_classes="narrow"):
-                    temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
+                    temperature = in_range(gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170))
                     seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
                 go = gr.Button("Complete", variant="primary", elem_id="go")
             with gr.Column(scale=3, min_width=320):
-                tiles = gr.HTML(js_on_load=choose, elem_id="tiles")
-                kept = gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept")
+                tiles = gr.HTML(js_on_load=CHOOSE, elem_id="tiles")
+                kept = in_range(gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept"))
                 with gr.Row():
                     with gr.Column(scale=2, min_width=300):
                         details = gr.HTML(elem_id="details")
@@ -149,53 +68,71 @@ def build(folders):
         result, chosen = gr.State(), gr.State(0)
 
         shown = [tiles, details, line, chosen]
-        drawing = {"fn": draw, "inputs": [model, picture, count, temperature, seed],
+        drawing = {"fn": models.draw_completions, "inputs": [model, picture, count, temperature, seed],
                    "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal"}
-        playing = play_button.click(play, [result, chosen], moving, show_progress="hidden")
-        model.change(choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing)
-        examples.select(choose_example, model, picture, cancels=playing).success(**drawing)
-        upload_button.upload(upload, [model, upload_button], picture)
-        blank_button.click(blank, model, picture)
-        preset.input(set_mask, [model, picture, preset], picture)
-        blobs_button.click(lambda name, value: set_mask(name, value, open_model(models[name]).model.config.blobs),
-                           [model, picture], picture)
+        playing = play_button.click(handlers.play, [result, chosen], moving, show_progress="hidden")
+        model.change(models.choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing)
+        examples.select(models.choose_example, model, picture, cancels=playing).success(**drawing)
+        upload_button.upload(models.upload, [model, upload_button], picture)
+        blank_button.click(models.blank, model, picture)
+        preset.input(models.set_mask, [model, picture, preset], picture)
+        blobs_button.click(models.set_blobs, [model, picture], picture)
         go.click(**drawing, cancels=playing, api_name="complete")
-        kept.input(hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")
-        tiles.select(choose_completion, [result, kept], shown, show_progress="hidden")
-        download_button.click(download, [result, kept], files)
+        kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")
+        tiles.select(handlers.choose_completion, [result, kept], shown, show_progress="hidden")
+        download_button.click(handlers.download, [result, kept], files)
         page.load(**drawing)
     return page
 
 
-def main():
-    parser = Parser("Opens a page for inpainting by hand in a browser.")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="folder of the model to begin with "
-                        "(default: saved_models/mnist, or the first there is)")
-    parser.add_argument("--port", type=number(int, 1, 65535), metavar="N", help="default: the first free from 7860")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
-    parser.add_argument("--share", action="store_true", help="a public address, through Gradio's own servers")
-    flags = parser.parse_args()
-    folders = find_models(flags.model)
-    if not importlib.util.find_spec("gradio"):
-        raise InputError("The page needs Gradio: pip install -r requirements-demo.txt")
+def in_range(slider):
+    """The slider, which says on the page, not in the log, what it does not take: a request may hold anything."""
+    preprocess = slider.preprocess
 
-    with tempfile.TemporaryDirectory(prefix="pcnn-demo-") as folder:
-        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
-        print(f"Opening {folders[0]} …", flush=True)
-        import_tensorflow()
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
-        import gradio as gr
-
-        page = build(folders).queue(max_size=64)
+    def checked(value):
         try:
-            _, local, public = page.launch(
-                server_name=flags.host, server_port=flags.port, share=flags.share, max_file_size=LARGEST_UPLOAD,
-                allowed_paths=[], state_session_capacity=100, prevent_thread_lock=True, quiet=True, ssr_mode=False,
-                footer_links=[], run_history=False, css_paths=Path(__file__).with_name("demo.css"),
-                theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]))
-        except OSError as error:
-            raise InputError(f"{flags.host}, port {flags.port or 'from 7860'} cannot be used: {error}") from error
-        print(f"Open {public or local} in a browser. Ctrl-C ends it.", flush=True)
-        page.block_thread()
+            return preprocess(value)
+        except (gr.Error, TypeError) as error:
+            raise gr.Error(f"{slider.label}: expected a number from {slider.minimum} to {slider.maximum}.",
+                           print_exception=False) from error
+
+    slider.preprocess = checked
+    return slider
+
+
+def check_host(host):
+    """An `InputError` unless this machine can listen at an address: Gradio would blame the port."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{host!r} is no address that this machine can listen at: {reason}.") from error
+
+
+def serve(folders, host, port=None, share=False):
+    """Opens the page and waits for Ctrl-C.
+
+    Args:
+        folders: of models.
+        host: address to listen at.
+        port: to listen at, or None for the first free from 7860.
+        share: True for a public address, through Gradio's own servers.
+
+    Raises:
+        InputError: if it cannot listen there.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
+    check_host(host)
+    page = build(folders).queue(max_size=64)
+    try:
+        _, local, public = page.launch(
+            server_name=host, server_port=port, share=share, max_file_size=LARGEST_UPLOAD,
+            allowed_paths=[], state_session_capacity=100, prevent_thread_lock=True, quiet=True, ssr_mode=False,
+            footer_links=[], run_history=False, css_paths=Path(__file__).with_name("demo.css"),
+            theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]))
+    except (OSError, ValueError) as error:  # of the variables that Gradio reads, too
+        raise InputError(f"{host}, port {port or 'from 7860'} cannot be used: {error}") from error
+    print(f"Open {public or local} in a browser. Ctrl-C ends it.", flush=True)
+    page.block_thread()

@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -10,13 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.commands.cli import model_config
 from pcnn_keras.data.images import list_images, png, read_levels
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import results
+from pcnn_keras.inference.inputs import check_images
+from pcnn_keras.inference.likelihood import pixel_probabilities
+from pcnn_keras.inference.progression import progression_stages
 from pcnn_keras.inference.results import Completions
+from pcnn_keras.inference.sampling import inpaint
+from pcnn_keras.network.model import load
+from pcnn_keras.plots import bar_lengths, expected_level, probability_colours, probability_map
 
 MOST = 64
 """Most completions at a time."""
@@ -47,26 +51,9 @@ class Result(NamedTuple):
     completions: Any
 
 
-def find_models(folder=None, home=Path("saved_models")):
-    """Folders of trained models: the one given (or mnist) first, then the others in `home`.
-
-    Raises:
-        InputError: if there is none, or the one given is not one.
-    """
-    found = sorted(path.parent for path in home.glob("*/model.keras") if (path.parent / "config.json").is_file())
-    if not (folder or found):
-        raise InputError(f"{home} holds no trained model: train one with train.py, or name one with --model.")
-    first = folder or (home / "mnist" if home / "mnist" in found else found[0])
-    model_config(first)
-    return [first, *(path for path in found if path.resolve() != first.resolve())]
-
-
 @functools.lru_cache(maxsize=4)
 def open_model(folder):
     """Loads a model and has it draw once, so that the next time is quick."""
-    from pcnn_keras.inference.sampling import inpaint
-    from pcnn_keras.network.model import load
-
     model = load(folder)
     size = (model.config.height, model.config.width)
     drawn = inpaint(model, np.zeros((*size, model.config.channels), int), np.zeros((*size, 1), int), 8).samples
@@ -84,8 +71,6 @@ def canvas(image, mask, num_levels):
 
 def painted(value, config):
     """Image and mask from what the canvas handed back; `InputError` if it does not fit the model."""
-    from pcnn_keras.inference.inputs import check_images
-
     shape = (1, config.height, config.width)
     try:
         image = np.reshape(value["levels"], (*shape, config.channels))
@@ -110,7 +95,8 @@ def make_mask(spec, config, seed):
     Raises:
         InputError: if it is not one, or its blobs would take too long.
     """
-    if spec.startswith("blobs") and any(len(digits) > 2 for digits in re.findall(r"\d+", spec)):
+    kind = mask_kind(spec, files=False)
+    if kind.name == "blobs" and max(kind.numbers) > 99:
         raise InputError(f"Mask {spec[:40]!r}: at most 99 blobs of 99 iterations.")
     return parse_mask(spec, config.height, config.width, files=False)(seed)
 
@@ -125,8 +111,6 @@ def read_upload(path, config):
 
 def complete(opened, image, mask, count, temperature, seed):
     """Draws completions: yields a `Result` with the first few, then one with all."""
-    from pcnn_keras.inference.sampling import inpaint
-
     if mask.all():
         raise InputError("Nothing is hidden: rub out a part of the picture, or choose a mask.")
     if not 1 <= count <= MOST:
@@ -148,7 +132,7 @@ def picture(pixels, alt, **options):
 
 def figure(name, image, text, below=""):
     """A picture with its caption, and a link to download it."""
-    source = re.search('src="([^"]*)"', image)[1]
+    source = image.split('src="')[1].split('"')[0]
     return (f'<figure>{image}<figcaption><b>{name}</b> {text} '
             f'<a download="{name.lower()}.png" href="{source}">PNG</a>{below}</figcaption></figure>')
 
@@ -167,8 +151,6 @@ def example_buttons(opened):
 
 def completion_buttons(result, kept, chosen):
     """The likeliest `kept` completions with their bars, as HTML; number `chosen` looks pressed."""
-    from pcnn_keras.plots import bar_lengths
-
     nats = result.completions.log_likelihood
     shown = to_bytes(result.completions.samples[:kept], result.opened.model.config.num_levels)
     return buttons(
@@ -178,16 +160,13 @@ def completion_buttons(result, kept, chosen):
         for i, (pixels, value, length) in enumerate(zip(shown, nats, bar_lengths(nats))))
 
 
-def figures(result, kept, chosen):
+def mean_and_probability(result, kept, chosen):
     """The mean of the `kept` likeliest completions, and the probabilities of number `chosen`, as HTML."""
-    from pcnn_keras.inference.likelihood import pixel_probabilities
-    from pcnn_keras.plots import probability_colours, probability_map
-
-    levels = result.opened.model.config.num_levels
+    num_levels = result.opened.model.config.num_levels
     sample = result.completions.samples[chosen]
-    mean = to_bytes(result.completions.samples[:kept], levels).mean(axis=0).round().astype(np.uint8)
+    mean = to_bytes(result.completions.samples[:kept], num_levels).mean(axis=0).round().astype(np.uint8)
     probabilities = pixel_probabilities(result.opened.model, sample[None], result.mask[None])[0]
-    heat = probability_map(probabilities, sample, result.mask, levels)
+    heat = probability_map(probabilities, sample, result.mask, num_levels)
     scale = picture(probability_colours(np.linspace(0, 1, 64))[None], "colours from 0 to 1")
     return ('<div class="figures">'
             + figure("Mean", picture(mean, "mean of the completions"), f"of the {kept} shown")
@@ -198,9 +177,6 @@ def figures(result, kept, chosen):
 
 def progression(result, chosen):
     """Yields HTML: how the probabilities of a completion sharpen row by row, then all of it as a moving picture."""
-    from pcnn_keras.inference.progression import progression_stages
-    from pcnn_keras.plots import expected_level
-
     frames = []
     rows = int((result.mask == 0).any(axis=(1, 2)).sum())
     for stage in progression_stages(result.opened.model, result.image, result.mask, result.completions.samples[chosen],
@@ -222,14 +198,14 @@ def command(result, kept):
 
 def save(result, kept, folder):
     """Writes what the command line needs and what it makes; returns the paths, an archive of them all first."""
-    levels = result.opened.model.config.num_levels
-    inputs = {"image.png": png(to_bytes(result.image, levels)), "mask.png": png(to_bytes(result.mask, 2)),
+    num_levels = result.opened.model.config.num_levels
+    inputs = {"image.png": png(to_bytes(result.image, num_levels)), "mask.png": png(to_bytes(result.mask, 2)),
               "command.txt": f"{command(result, kept)}\n".encode()}
     for name, content in inputs.items():
         (folder / name).write_bytes(content)
     shown = np.arange(len(result.completions.draw)) < kept
     written = results.save(folder, result.image[None], result.mask[None],
-                           Completions(*(field[None] for field in result.completions)), levels, shown[None])
+                           Completions(*(field[None] for field in result.completions)), num_levels, shown[None])
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

@@ -1,1 +1,1 @@
-"""What a model is worth: measures, the classifier they lean on, tables and figures."""
+"""What a model is worth: measures, the classifier they lean on, the paper's figures."""

@@ -22,7 +22,7 @@ from pcnn_keras.inference.likelihood import log_likelihood
 
 
 def consistency(model, images, draws, truth):
-    """Figures of the log importance weights, each with its standard error over images.
+    """Measures of the log importance weights, each with its standard error over images.
 
     Args:
         model: a `PixelConstrainedCNN`.

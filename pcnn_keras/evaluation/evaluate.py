@@ -1,4 +1,4 @@
-"""What a model is worth: likelihood, realism, diversity, calibration. `python -m pcnn_keras.evaluate`.
+"""What a model is worth: likelihood, realism, diversity, calibration.
 
 Under each of six masks (blobs, bottom quarter, top half and left half visible, 15 % of the pixels, nothing):
 
@@ -13,17 +13,31 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 - whether likelihood tells realism (Spearman's correlation with the confidence, section 5.2), and
   whether it is calibrated: the rank of the true pixels' likelihood among the completions'.
 
-Image i has seed i everywhere. Each figure comes with its standard error over images.
+Image i has seed i everywhere. Each measure comes with its standard error over images.
 """
 
-import json
-from pathlib import Path
+from typing import Any
 
-from pcnn_keras.commands.cli import Parser, Progress, import_tensorflow, model_config, number
-from pcnn_keras.config import MOST_SAMPLES
+import keras
+import numpy as np
+from keras import ops
+
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
-from pcnn_keras.evaluation.classifier import FILE, load_classifier
-from pcnn_keras.files import replacing
+from pcnn_keras.evaluation.consistency import colour_correlation, consistency
+from pcnn_keras.evaluation.metrics import (
+    density_and_coverage,
+    entropy,
+    mean_and_error,
+    mean_hamming_distance,
+    rank_among,
+    rank_correlation,
+    ratio_and_error,
+)
+from pcnn_keras.inference.inputs import predict
+from pcnn_keras.inference.likelihood import log_likelihood, score, teacher_forced
+from pcnn_keras.inference.sampling import inpaint
 
 NEIGHBOURS = 5
 BINS = 8
@@ -38,10 +52,6 @@ def mask_specs(config):
 
 def likelihoods(model, images, masks, batch_size=100):
     """Log-likelihoods `(n,)`, nats: of the model, of its conditional head, and were nothing visible."""
-    import numpy as np
-
-    from pcnn_keras.inference.likelihood import score, teacher_forced
-
     parts = []
     for start in range(0, len(images), batch_size):
         x, m = images[start : start + batch_size], masks[start : start + batch_size]
@@ -64,16 +74,12 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
         progress: None, or a function that is called now and then with the share that is done.
 
     Returns:
-        A dict that JSON can hold: settings, `real` (the figures of real images) and `masks`. A figure
+        A dict that JSON can hold: settings, `real` (the measures of real images) and `masks`. A measure
         that too few images leave open is NaN.
 
     Raises:
         InputError: if `reference` is too small to judge realism by.
     """
-    import numpy as np
-
-    from pcnn_keras.data.masks import parse_mask
-
     config = model.config
     specs = mask_specs(config)
     if classifier and len(reference) <= NEIGHBOURS:
@@ -84,50 +90,33 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
         masks = np.stack([make(seed) for seed in range(len(images))])
-        result["masks"][name] = {**_likelihood_figures(model, images, masks),
-                                 **_draws_figures(model, images, masks, judge, num_samples, num_drawn)}
+        result["masks"][name] = {**_likelihood_measures(model, images, masks),
+                                 **_draws_measures(model, images, masks, judge, num_samples, num_drawn)}
         if progress:
             progress((i + 1) / len(specs))
     return result
 
 
-def _likelihood_figures(model, images, masks):
-    import numpy as np
-
-    from pcnn_keras.evaluation.metrics import mean_and_error, ratio_and_error
-
+def _likelihood_measures(model, images, masks):
     nats = {name: -values for name, values in likelihoods(model, images, masks).items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
-    figures = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
+    measures: dict[str, Any] = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
     for name, values in nats.items():
         per_dimension = ratio_and_error(values, hidden * model.config.channels)
-        figures |= {f"{name}_nats_per_image": mean_and_error(values),
+        measures |= {f"{name}_nats_per_image": mean_and_error(values),
                     f"{name}_nats_per_hidden_pixel": ratio_and_error(values, hidden),
                     f"{name}_bits_per_dimension": {k: v / np.log(2) for k, v in per_dimension.items()}}
-    return figures
+    return measures
 
 
-def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
-    import numpy as np
-
-    from pcnn_keras.evaluation.consistency import colour_correlation, consistency
-    from pcnn_keras.evaluation.metrics import (
-        entropy,
-        mean_and_error,
-        mean_hamming_distance,
-        rank_among,
-        rank_correlation,
-    )
-    from pcnn_keras.inference.likelihood import log_likelihood
-    from pcnn_keras.inference.sampling import inpaint
-
-    figures, colour = {}, model.config.channels > 1
+def _draws_measures(model, images, masks, judge, num_samples, num_drawn):
+    measures, colour = {}, model.config.channels > 1
     if judge or colour:
         first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
     if judge:
-        figures = judge(first)
+        measures = judge(first)
     if colour:
-        figures |= {"colour_correlation": colour_correlation(first, masks),
+        measures |= {"colour_correlation": colour_correlation(first, masks),
                     "colour_correlation_real": colour_correlation(images, masks)}
     images, masks = images[:num_drawn], masks[:num_drawn]
     draws = inpaint(model, images, masks, num_samples, seed=np.arange(len(images)))
@@ -136,17 +125,17 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
     ranks = np.array([rank_among(*pair) for pair in zip(truth.round(3), draws.log_likelihood.round(3))]) / num_samples
     distances = [mean_hamming_distance(samples, mask[..., 0] == 0)
                  for samples, mask in zip(draws.samples, masks) if not mask.all()]
-    figures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
+    measures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
                 "rank_histogram": np.histogram(ranks, BINS, (0, 1))[0].tolist()}
     consistent, weights = consistency(model, images, draws, truth)
-    figures |= consistent
+    measures |= consistent
     if judge:
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))
         confidence, classes = (x.reshape(draws.draw.shape) for x in (confidence, classes))
         best_quarter = np.argsort(-draws.log_likelihood, axis=1)[:, : max(1, num_samples // 4)]
         share = np.exp(weights - np.logaddexp.reduce(weights, axis=1, keepdims=True))
         correlations = [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)]
-        figures |= {
+        measures |= {
             "classes": mean_and_error([len(set(row)) for row in classes]),
             "class_entropy": mean_and_error([entropy(row, judge.num_classes) for row in classes]),
             "classifier_confidence_draws": mean_and_error(confidence.mean(axis=1)),
@@ -155,16 +144,14 @@ def _draws_figures(model, images, masks, judge, num_samples, num_drawn):
             # What the first that is kept by importance has on average: it is each with its share of the weights.
             "classifier_confidence_importance": mean_and_error((share * confidence).sum(axis=1)),
             "likelihood_confidence_correlation": mean_and_error([c for c in correlations if c == c])}
-    return figures
+    return measures
 
 
 class _Judge:
     """A classifier, and the features of real images to compare others with."""
 
     def __init__(self, classifier, config, reference):
-        import keras
-
-        self._levels = config.num_levels
+        self._num_levels = config.num_levels
         self._network = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
         self._network.jit_compile = False
         self.num_classes = classifier.output_shape[-1]
@@ -172,19 +159,11 @@ class _Judge:
 
     def look(self, levels):
         """Confidence `(n,)`, class `(n,)` and features `(n, d)` of images."""
-        import numpy as np
-        from keras import ops
-
-        from pcnn_keras.data.pixels import scale
-        from pcnn_keras.inference.inputs import predict
-
-        features, logits = predict(self._network, scale(levels.astype(np.float32), self._levels), 256)
+        features, logits = predict(self._network, scale(levels.astype(np.float32), self._num_levels), 256)
         return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
 
     def __call__(self, levels):
         """Realism of images, each of its own origin."""
-        from pcnn_keras.evaluation.metrics import density_and_coverage, mean_and_error
-
         confidence, _, features = self.look(levels)
         density, covered = density_and_coverage(self._reference, features, NEIGHBOURS)
         return {"confidence": mean_and_error(confidence), "density": mean_and_error(density),
@@ -192,14 +171,14 @@ class _Judge:
 
 
 def table(result):
-    """The figures as lines of text: a row for each, a column for each mask."""
+    """The measures as lines of text: a row for each, a column for each mask."""
     columns = {"real": result["real"], **result["masks"]}
-    names = dict.fromkeys(name for figures in columns.values() for name in figures if name != "rank_histogram")
+    names = dict.fromkeys(name for measures in columns.values() for name in measures if name != "rank_histogram")
     lines = [f"{'':36}" + "".join(f"{column:>19}" for column in columns)]
     for name in names:
-        lines.append(f"{name:36}" + "".join(f"{_cell(figures.get(name)):>19}" for figures in columns.values()))
-    histograms = [f"  {name}: {' '.join(map(str, figures['rank_histogram']))}"
-                  for name, figures in result["masks"].items()]
+        lines.append(f"{name:36}" + "".join(f"{_cell(measures.get(name)):>19}" for measures in columns.values()))
+    histograms = [f"  {name}: {' '.join(map(str, measures['rank_histogram']))}"
+                  for name, measures in result["masks"].items()]
     return "\n".join([*lines, "rank_histogram, true pixels among completions, least likely first:", *histograms])
 
 
@@ -207,46 +186,3 @@ def _cell(value):
     if value is None:
         return ""
     return f"{value['mean']:.4g} ± {value['error']:.2g}" if isinstance(value, dict) else f"{value:.3f}"
-
-
-def parse():
-    parser = Parser("Likelihood, realism, diversity and calibration of a trained model, as a table and JSON.")
-    parser.add_model()
-    parser.add_images()
-    parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
-    parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
-                        help="of how many images many completions are drawn (default: 100)")
-    parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
-                        help="completions of each (default: 64)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    return parser.parse_args()
-
-
-def main():
-    flags = parse()
-    config = model_config(flags.model)
-    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
-        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
-    import_tensorflow()
-    import numpy as np
-
-    from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.network.model import load
-
-    model = load(flags.model)
-    images = load_model_images(config, flags.dataset, flags.data_dir)
-    classifier = flags.model / FILE
-    if classifier.is_file():
-        classifier = load_classifier(classifier, config)
-    else:
-        print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
-        classifier = None
-    with Progress("Evaluating") as progress:
-        test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
-        result = {"dataset": flags.dataset or config.dataset,
-                  **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
-    print(table(result))
-    if flags.json:
-        with replacing(flags.json) as aside:
-            text = json.dumps(result, indent=1).replace("NaN", "null")  # where there is too little to say
-            aside.write_text(text + "\n", encoding="utf-8")

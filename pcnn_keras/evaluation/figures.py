@@ -1,19 +1,12 @@
-"""The paper's figures 4 to 9, redrawn with a trained model: `python -m pcnn_keras.figures`."""
+"""The paper's figures 4 to 9, redrawn with a trained model."""
 
-from pathlib import Path
+import numpy as np
 
-from pcnn_keras.commands.cli import Parser, Progress, import_tensorflow, model_config, number
-from pcnn_keras.files import make_folder
-
-
-def parse():
-    parser = Parser(__doc__)
-    parser.add_model()
-    parser.add_images()
-    parser.add_argument("--seed", type=number(int, 0, 2**31), default=0, metavar="N",
-                        help="chooses the images, the masks and the draws")
-    parser.add_argument("--output", type=Path, default=Path("figures"), help="folder for the pictures")
-    return parser.parse_args()
+from pcnn_keras.data.blobs import random_blob_masks
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.inference.progression import probability_progression
+from pcnn_keras.inference.sampling import inpaint
+from pcnn_keras.plots import completion_grid, mask_grid, progression_grid
 
 
 def draw_figures(model, images, output, seed=0, progress=None):
@@ -29,16 +22,9 @@ def draw_figures(model, images, output, seed=0, progress=None):
     Returns:
         Paths of the pictures.
     """
-    import numpy as np
-
-    from pcnn_keras.data.blobs import random_blob_masks
-    from pcnn_keras.data.masks import parse_mask
-    from pcnn_keras.inference.progression import probability_progression
-    from pcnn_keras.inference.sampling import inpaint
-    from pcnn_keras.plots import completion_grid, mask_grid, progression_grid
-
     config = model.config
-    blobs = random_blob_masks(24, config.height, config.width, *config.blob_settings, seed=seed).numpy()
+    blobs = random_blob_masks(24, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
+                              seed).numpy()
     bottom = np.stack([parse_mask(f"bottom:{config.height // 4}", config.height, config.width)(0)] * len(images))
     written = []
 
@@ -67,22 +53,3 @@ def draw_figures(model, images, output, seed=0, progress=None):
     progression_grid(path("figure8_progression.png"), images, bottom, followed)
     grid("figure9_least_likely.png", bottom, many, [0, *range(-9, 0)])  # the likeliest, too, for its bar
     return written
-
-
-def main():
-    flags = parse()
-    config = model_config(flags.model)
-
-    import_tensorflow()
-    import numpy as np
-
-    from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.network.model import load
-
-    levels = load_model_images(config, flags.dataset, flags.data_dir).test
-    model = load(flags.model)
-    chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
-    make_folder(flags.output)
-    with Progress("Drawing figures") as progress:
-        written = draw_figures(model, levels[chosen].astype(np.int32), flags.output, flags.seed, progress)
-    print("\n".join(f"Wrote {path}" for path in written))

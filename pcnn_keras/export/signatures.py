@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pcnn_keras.commands.cli import Parser, import_tensorflow, model_config
 from pcnn_keras.export.warm_up import write_warm_up
 from pcnn_keras.files import make_folder, unwritable
+from pcnn_keras.network.backend import single_precision
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -129,7 +130,8 @@ def _form(shape):
     return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
 
 
-def export(model, folder):
+@single_precision()
+def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
 
     With it come warm-up requests, which the server answers before it says that the model is ready.
@@ -169,16 +171,3 @@ def _first_requests(endpoints):
                                           spec.dtype.as_numpy_dtype) for spec in specs}
                 for name, (_, specs) in endpoints.items()}
     return {**requests, "serving_default": requests["inpaint"]}
-
-
-def main():
-    parser = Parser("Writes a trained model as a SavedModel for TF Serving.")
-    parser.add_model()
-    parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="receives 1/ (default: serving/ inside the model's folder)")
-    flags = parser.parse_args()
-    model_config(flags.model)
-    import_tensorflow()
-    from pcnn_keras.network.model import load
-
-    print(f"Wrote {export(load(flags.model), flags.output or flags.model / 'serving')}.")

@@ -7,11 +7,16 @@ Visible pixels add exactly 0. With everything hidden it is the unconditional lik
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from pcnn_keras.inference.inputs import check_images, expect_finite, network_inputs, predict
+from pcnn_keras.network.backend import single_precision
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 
-def log_likelihood(model, images, masks, batch_size=64):
+@single_precision()
+def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+                   batch_size: int = 64) -> np.ndarray:
     """How likely the hidden pixels of each image are, given the visible ones.
 
     Args:
@@ -33,7 +38,9 @@ def log_likelihood(model, images, masks, batch_size=64):
     return nats
 
 
-def pixel_probabilities(model, images, masks, batch_size=64):
+@single_precision()
+def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+                        batch_size: int = 64) -> np.ndarray:
     """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
 
     Args and errors: as `log_likelihood`.
@@ -46,11 +53,13 @@ def pixel_probabilities(model, images, masks, batch_size=64):
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
 
 
+@single_precision()
 def teacher_forced(model, images, masks, batch_size=64):
     """The model's two heads, from checked arrays: NumPy, by name."""
     return predict(model, network_inputs(images, masks, model.config.num_levels), batch_size)
 
 
+@single_precision()
 def context_of(model, images, masks, batch_size=64):
     """What `networks.condition` says of images, from checked arrays; hidden pixels are not looked at."""
     inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)

@@ -8,16 +8,19 @@ so each stage draws continuations and averages the model's own probabilities ove
 conditioning stays that of the visible pixels: what is drawn is seen by the prior alone, as always.
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference.inputs import as_array, check_images, predict
 from pcnn_keras.inference.likelihood import certain_where_visible, context_of
 from pcnn_keras.inference.sampling import Request, check_seeds, draw, inpaint
+from pcnn_keras.network.model import PixelConstrainedCNN
 
 
 class Progression(NamedTuple):
@@ -34,8 +37,9 @@ class Progression(NamedTuple):
     probabilities: np.ndarray
 
 
-def probability_progression(model, image, mask, sample=None, num_stages=6, num_continuations=64, seed=0,
-                            progress=None):
+def probability_progression(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike,
+                            sample: ArrayLike | None = None, num_stages: int | None = 6, num_continuations: int = 64,
+                            seed: int = 0, progress: Callable[[float], None] | None = None) -> Progression:
     """Follows a completion and says what is known of each pixel at stages on the way.
 
     All of `progression_stages` at once, with the same arguments and errors.
@@ -47,7 +51,9 @@ def probability_progression(model, image, mask, sample=None, num_stages=6, num_c
     return Progression(stages[0].sample, *(np.stack(field) for field in list(zip(*stages))[1:]))
 
 
-def progression_stages(model, image, mask, sample=None, num_stages=6, num_continuations=64, seed=0, progress=None):
+def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike,
+                       sample: ArrayLike | None = None, num_stages: int | None = 6, num_continuations: int = 64,
+                       seed: int = 0, progress: Callable[[float], None] | None = None) -> Iterator[Progression]:
     """Follows a completion stage by stage, and hands out each stage when it is done.
 
     Args:

@@ -20,7 +20,7 @@ class Completions(NamedTuple):
     log_likelihood: np.ndarray
     draw: np.ndarray
 
-    def ranked(self):
+    def ranked(self) -> "Completions":
         """The same, most likely first."""
         order = np.argsort(-self.log_likelihood, axis=-1, kind="stable")
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.data.pixels import scale
@@ -25,14 +26,16 @@ from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel
 from pcnn_keras.inference.results import Completions
-from pcnn_keras.network.backend import expect_tensorflow
-from pcnn_keras.network.model import build_model
+from pcnn_keras.network.backend import expect_tensorflow, single_precision
+from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
 
 
-def inpaint(model, image, mask, num_samples=16, temperature=1.0, seed=0, sampler="fast", batch_size=None,
-            progress=None, first=0, candidates=None):
+def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_samples: int = 16,
+            temperature: float = 1.0, seed: ArrayLike = 0, sampler: str = "fast", batch_size: int | None = None,
+            progress: Callable[[float], None] | None = None, first: int = 0,
+            candidates: int | None = None) -> Completions:
     """Draws completions of an image, or of a batch of images.
 
     Args:
@@ -96,6 +99,7 @@ class Request(NamedTuple):
     first: int = 0
 
 
+@single_precision()
 def draw(model, levels, masks, context, request):
     """What `inpaint` does, from checked arguments and a given context.
 
@@ -170,7 +174,7 @@ def _workers(sampler):
     return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
 
 
-_copies = weakref.WeakKeyDictionary()  # of models, on devices after the first
+_copies: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of models, on devices after the first
 
 
 def _on_each_device(model):
@@ -190,7 +194,7 @@ def _on_each_device(model):
     return pairs
 
 
-_samplers = weakref.WeakKeyDictionary()  # of models
+_samplers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of models
 
 
 def row_sampler(model):

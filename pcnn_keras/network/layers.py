@@ -116,7 +116,7 @@ class MaskedConv2D(keras.layers.Conv2D):
         self.channel_groups = channel_groups
         self.gated = gated
         box = bounding_box(self.mask_for(channel_groups))  # the same for all inputs that hold every group
-        self.kernel_size = tuple(side.stop - side.start for side in box)
+        self.kernel_size: tuple[int, ...] = tuple(side.stop - side.start for side in box)
         # How far the cropped kernel reaches beyond the output's own position: above and below, left
         # and right. Below zero where it does not even reach that position (restricted stacks).
         self._reach = [(size // 2 - side.start, side.stop - 1 - size // 2)

@@ -6,13 +6,13 @@
 See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
 
-import random
 from pathlib import Path
 
 import keras
 
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
+from pcnn_keras.internals import initializers_from
 from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import condition, prior_logits
@@ -88,21 +88,17 @@ def xla_pays():
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def build_model(config):
+def build_model(config: Config) -> PixelConstrainedCNN:
     """A new model with fresh weights; see `PixelConstrainedCNN`.
 
     Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
     go on as if nothing had been drawn.
     """
-    state = random.getstate()  # where Keras's initializers take their seeds from
-    random.seed(config.seed)
-    try:
+    with initializers_from(config.seed):
         return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
-    finally:
-        random.setstate(state)
 
 
-def load(folder):
+def load(folder: Path | str) -> PixelConstrainedCNN:
     """Loads a trained model: its settings and its weights, no code and nothing else that a file may ask for.
 
     Args:

@@ -90,7 +90,7 @@ def _unet(x, config):
     widths = [config.filters * min(2**scale, WIDEST) for scale in range(scales)]
     stages = [*range(scales), *reversed(range(scales - 1))]
     blocks = _share_out(config.conditioning_depth, stages)
-    passed = []  # what the way up adds to, by scale
+    passed: list = []  # what the way up adds to, by scale
 
     x = _conv(widths[0], config.kernel_size, "conditioning_entry")(x)
     for stage, scale in enumerate(stages):

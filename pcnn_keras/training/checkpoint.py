@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from pcnn_keras.config import CHANGEABLE, Config
+from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.training.divergence import expect_finite
@@ -23,7 +23,7 @@ class Checkpoint:
 
     Args:
         run: the `Run`, whose settings and images those of the file have to be.
-        images: levels that it trains on, a `sources.Images`.
+        images: levels that it trains on, `sources.Splits`.
         writes: False where another process writes the file.
         write: as `Keeping.write`.
 
@@ -73,10 +73,9 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, EOFError, TypeError, RecursionError, zipfile.BadZipFile) as error:
             raise InputError(f"{self._path} cannot be read: {' '.join(str(error).split())}.") from error
         config = self._run.config
-        for name, value in settings.to_dict().items():
-            if value != getattr(config, name) and name not in CHANGEABLE:
-                raise InputError(f"Resuming needs the run's own settings: `{name}` was {value}. "
-                                 f"Received: {getattr(config, name)}.")
+        if name := config.obstacle(settings):
+            raise InputError(f"Resuming needs the run's own settings: `{name}` was {getattr(settings, name)}. "
+                             f"Received: {getattr(config, name)}.")
         if fingerprint != self._fingerprint:
             raise InputError("Resuming needs the images that the run was started with.")
         for variable, value in variables:

@@ -14,11 +14,23 @@ share, divided by the number of replicas, so that gradients add up to those of o
 import json
 import os
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.internals import build_metrics
+
+
+class FitOptions(NamedTuple):
+    """Arguments of Keras's `fit`."""
+
+    callbacks: list
+    initial_epoch: int
+    epochs: int
+    steps_per_epoch: int
+    verbose: int
 
 
 class Single:
@@ -42,70 +54,82 @@ class Single:
         """Whether the flag is set in any process. All have to ask, and get the same answer."""
         return flag
 
-    def fit(self, model, batches, held_out, **kwargs):
+    def fit(self, model, batches, held_out, options):
         """`model.fit`. Each of `batches` is shared out; of `held_out`, devices take the elements in turn."""
-        model.fit(batches, validation_data=held_out, shuffle=False, **kwargs)
+        model.fit(batches, validation_data=held_out, shuffle=False, **options._asdict())
 
 
 class Mirrored(Single):
     """Several devices of this machine."""
 
     def __init__(self):
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        self._use(tf.distribute.MirroredStrategy([device.name for device in devices]))
-
-    def _use(self, strategy):
-        self._strategy = strategy
-        self.scope = strategy.scope
-        self.replicas = strategy.num_replicas_in_sync
+        self._strategy = self._make()
+        self.replicas = self._strategy.num_replicas_in_sync
         self.optimizer = SharedAdam
 
-    def fit(self, model, batches, held_out, callbacks, initial_epoch, epochs, steps_per_epoch, verbose):
+    def _make(self):
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+    def scope(self):
+        return self._strategy.scope()
+
+    def fit(self, model, batches, held_out, options):
         """What `model.fit` does."""
-        with self._strategy.scope():  # of metrics, whose variables cannot be made inside a step
-            model._symbolic_build(data_batch=batches.element_spec)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        batches = iter(self._strategy.experimental_distribute_dataset(batches.with_options(options)))
+        steps = _Steps(self._strategy, model, batches.element_spec)
+        policy = tf.data.Options()
+        policy.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        batches = iter(self._strategy.experimental_distribute_dataset(batches.with_options(policy)))
         shares = self._strategy.distribute_datasets_from_function(
             lambda machine: held_out.shard(machine.num_input_pipelines, machine.input_pipeline_id))
-
-        # All that devices do together is inside a graph: outside, TensorFlow leaves a thread behind if it fails.
-
-        @tf.function
-        def train_step(batches):
-            return self._strategy.run(model.train_step, args=(next(batches),))
-
-        @tf.function
-        def test_step(shares):
-            self._strategy.run(model.test_step, args=(next(shares),))
-
-        @tf.function
-        def metrics():
-            return model.get_metrics_result()
-
-        def results():
-            return {name: float(value) for name, value in metrics().items()}
-
-        callbacks = keras.callbacks.CallbackList(callbacks, add_progbar=verbose > 0, model=model, verbose=verbose,
-                                                 epochs=epochs, steps=steps_per_epoch)
+        callbacks = keras.callbacks.CallbackList(
+            [*options.callbacks], add_progbar=options.verbose > 0, model=model, verbose=options.verbose,
+            epochs=options.epochs, steps=options.steps_per_epoch)
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        for epoch in range(options.initial_epoch, options.epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            for i in range(steps_per_epoch):
+            for i in range(options.steps_per_epoch):
                 callbacks.on_train_batch_begin(i)
-                logs = self._strategy.experimental_local_results(train_step(batches))[0]
+                logs = self._strategy.experimental_local_results(steps.train(batches))[0]
                 callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
-            logs = results()
+            logs = steps.results()
             model.reset_metrics()
             iterator = iter(shares)
             for _ in range(int(held_out.cardinality()) // self.replicas):
-                test_step(iterator)
-            callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in results().items()})
+                steps.test(iterator)
+            callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in steps.results().items()})
             if model.stop_training:
                 break
         callbacks.on_train_end()
+
+
+class _Steps:
+    """Keras's steps, on all devices.
+
+    All that devices do together is inside a graph: outside, TensorFlow leaves a thread behind if it fails.
+    """
+
+    def __init__(self, strategy, model, batch_spec):
+        self._strategy, self._model = strategy, model
+        with strategy.scope():  # of metrics, whose variables cannot be made inside a step
+            build_metrics(model, batch_spec)
+
+    @tf.function
+    def train(self, batches):
+        return self._strategy.run(self._model.train_step, args=(next(batches),))
+
+    @tf.function
+    def test(self, shares):
+        self._strategy.run(self._model.test_step, args=(next(shares),))
+
+    @tf.function
+    def _metrics(self):
+        return self._model.get_metrics_result()
+
+    def results(self):
+        """What the metrics have come to, numbers by name."""
+        return {name: float(value) for name, value in self._metrics().items()}
 
 
 class MultiWorker(Mirrored):
@@ -118,18 +142,22 @@ class MultiWorker(Mirrored):
     def __init__(self):
         index, workers = self._place()
         print(f"Worker {index} of {workers}: waiting for the others.", flush=True)
+        super().__init__()
+        self.writes = index == 0
+        self._number_of = tf.function(self._sum)
+
+    def _make(self):
         try:
-            self._use(tf.distribute.MultiWorkerMirroredStrategy())
+            return tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason}") from error
-        self.writes = index == 0
 
-        @tf.function
-        def number_of(flag):
-            return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
+    def _sum(self, flag):
+        return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)
 
-        self.any = lambda flag: bool(number_of(tf.constant(float(flag))))
+    def any(self, flag):
+        return bool(self._number_of(tf.constant(float(flag))))
 
     @staticmethod
     def _place():

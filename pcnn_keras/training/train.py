@@ -5,17 +5,21 @@ resumed run ends as an uninterrupted one.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 
+from pcnn_keras.config import Config
 from pcnn_keras.data import pipeline
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers
-from pcnn_keras.network.model import build_model
+from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
-from pcnn_keras.training.devices import Single
+from pcnn_keras.training.devices import FitOptions, Single
 from pcnn_keras.training.divergence import DivergenceWatch
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.run import Keeping, Run
@@ -25,12 +29,13 @@ HELD_OUT_IMAGES = 1000
 """By which weights are judged, at most."""
 
 
-def train(config, images, output, resume=False, strategy=None, callbacks=(), keeping=None):
+def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
+          callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None) -> PixelConstrainedCNN:
     """Trains a model, or goes on with a run that was stopped.
 
     Args:
         config: a `Config`.
-        images: `sources.Images` of levels.
+        images: `sources.Splits` of levels.
         output: the run's folder. Receives `config.json`, `model.keras` (best held-out likelihood),
             `last.keras`, `history.csv`, `curves.png`, `completions.png`, `checkpoint.npz` and
             `tensorboard/`.
@@ -82,12 +87,12 @@ def train(config, images, output, resume=False, strategy=None, callbacks=(), kee
         own = [run, DivergenceWatch(), *_writers(run, images, strategy, keeping), keeper]
         while run.step < total_steps and not model.stop_training:
             epoch, done = divmod(run.step, steps_per_epoch)
-            strategy.fit(  # the rest of an interrupted epoch is a fit of its own
-                model, pipeline.training_batches(images.train, config, run.step, total_steps - run.step),
-                held_out, initial_epoch=epoch, epochs=epoch + 1 if done else config.epochs,
-                steps_per_epoch=steps_per_epoch - done, callbacks=[*own, *callbacks],
-                verbose=0 if not strategy.writes else 1 if os.isatty(1) else 2,
-            )
+            batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step)
+            strategy.fit(model, batches, held_out, FitOptions(
+                [*own, *callbacks], epoch,
+                epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
+                steps_per_epoch=steps_per_epoch - done,
+                verbose=0 if not strategy.writes else 1 if os.isatty(1) else 2))
     return model
 
 
@@ -99,6 +104,8 @@ def _check_images(config, images, replicas):
         if part.shape[1:] != shape or part.max() >= config.num_levels:
             raise InputError(f"Expected images of shape {shape} and levels below {config.num_levels}. "
                              f"Received: {part.shape[1:]}, {part.max()}.")
+    for spec in config.masks:
+        parse_mask(spec, config.height, config.width)
     if config.batch_size % replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among {replicas} devices.")
     if len(images.validation) < replicas:

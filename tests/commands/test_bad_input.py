@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pcnn_keras as pcnn
+from pcnn_keras import config
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image
 from pcnn_keras.errors import InputError
@@ -229,10 +230,10 @@ WRONG = st.one_of(st.integers(-5, 0), st.integers(1, 3), st.integers(2**31, 2**7
 FLAGS = {
     "sample.py": ["--num-samples", "--temperature", "--seed", "--keep-best", "--min-log-likelihood", "--sampler",
                   "--index", "--dataset", "--data-dir", "--model", "--mask", "--image", "--output", "--progression"],
-    "train.py": ["--epochs", "--steps-per-epoch", "--batch-size", "--learning-rate", "--alpha", "--num-levels",
-                 "--filters", "--kernel-size", "--head-filters", "--max-blobs", "--min-iters", "--max-iters", "--seed",
-                 "--loss-pixels", "--schedule", "--schedule-peak", "--warmup-steps", "--clip-norm", "--size",
-                 "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume"],
+    "train.py": ["--size", "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume", "--preset",
+                 "--config",
+                 *(declared.flag or f"--{name.replace('_', '-')}" for name, _, declared in config.settings()
+                   if declared.flag != "")],
     "pcnn_keras/evaluate.py": ["--model", "--dataset", "--limit", "--drawn", "--num-samples", "--json", "--data-dir"],
     "pcnn_keras/figures.py": ["--model", "--dataset", "--seed", "--data-dir"],
     "pcnn_keras/export/__main__.py": ["--model"],

@@ -1,6 +1,5 @@
 """The command line as a user meets it: `train.py` and `sample.py` in processes of their own."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -15,8 +14,13 @@ import tensorflow as tf
 from conftest import ROOT, TINY, save_model
 from PIL import Image
 
-from pcnn_keras.commands.cli import Progress, run
-from pcnn_keras.config import Config
+import pcnn_keras as pcnn
+from pcnn_keras.commands import train as commands_train
+from pcnn_keras.commands.outcome import calling, run
+from pcnn_keras.commands.pcnn import COMMANDS
+from pcnn_keras.commands.progress import Progress
+from pcnn_keras.commands.train import choose_output, claim
+from pcnn_keras.config import Config, settings
 from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.figures import draw_figures
 from pcnn_keras.network.model import build_model
@@ -73,6 +77,11 @@ train.py --dataset digits --kernel-size 4
 train.py --dataset digits --min-iters 3 --max-iters 2
 train.py --dataset digits --seed 9223372036854775808
 train.py --dataset digits --loss-pixels some
+train.py --dataset digits --masks upper:2
+train.py --dataset digits --preset nothing
+train.py --config damaged/config.json
+train.py --config missing/config.json
+train.py --dataset digits --preset mnist --config untrained/config.json
 train.py --dataset digits --output saved_models/digits surplus
 train.py --resume
 train.py --resume --dataset digits
@@ -112,6 +121,7 @@ train.py --dataset no-such-set
 train.py --dataset digits --batch-size 5000
 train.py --dataset digits --output trained
 train.py --dataset digits --output text.png
+train.py --dataset digits --masks left:9
 train.py --dataset digits --output text.png/below
 sample.py --model untrained --image missing.png
 sample.py --model untrained --image text.png
@@ -251,39 +261,106 @@ def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
 
 
 @pytest.fixture
-def choose_output(tmp_path, monkeypatch):
+def choose(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(ROOT)
-    choose = importlib.import_module("train").choose_output
-    return lambda dataset="digits", output=None, resume=False: choose(
-        Namespace(dataset=dataset, output=output, resume=resume))
+    return lambda dataset="digits", output=None, resume=False: choose_output(
+        Namespace(output=output, resume=resume), dataset)
 
 
-def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose_output):
+def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose):
     for name in ("digits", "digits-2", "digits-3"):
         with pytest.raises(InputError) if name == "digits" else open(os.devnull):
-            choose_output(resume=True)
-        assert choose_output() == Path("saved_models", name)
+            choose(resume=True)
+        assert choose() == Path("saved_models", name)
         Path("saved_models", name).mkdir(parents=True)
-        assert choose_output(resume=True) == Path("saved_models", name)
-    assert choose_output("mnist") == Path("saved_models", "mnist")
+        assert choose(resume=True) == Path("saved_models", name)
+    assert choose("mnist") == Path("saved_models", "mnist")
 
 
-def test_two_runs_that_start_together_take_two_folders(choose_output):
-    claim = sys.modules["train"].claim
-    flags = Namespace(dataset="digits", output=None, resume=False)
-    chosen = [choose_output() for _ in range(2)]
-    assert [claim(flags, folder).name for folder in chosen] == ["digits", "digits-2"]
+def test_two_runs_that_start_together_take_two_folders(choose):
+    flags = Namespace(output=None, resume=False)
+    chosen = [choose() for _ in range(2)]
+    assert [claim(flags, "digits", folder).name for folder in chosen] == ["digits", "digits-2"]
 
 
-def test_a_given_folder_is_taken_as_it_is(choose_output):
+def test_a_given_folder_is_taken_as_it_is(choose):
     for resume in (False, True):
-        assert choose_output(None, Path("elsewhere"), resume) == Path("elsewhere")
+        assert choose(None, Path("elsewhere"), resume) == Path("elsewhere")
     with pytest.raises(InputError, match="--output"):
-        choose_output(None, resume=True)
+        choose(None, resume=True)
 
 
 def test_a_setting_that_is_no_setting_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"no_such_setting": 1}))
     with pytest.raises(InputError, match="no_such_setting"):
         Config.load(tmp_path / "config.json")
+
+
+def run_commands(prefix, tmp_path, *commands):
+    """Calls of one program, in a process each: exit code, output and errors."""
+    calls = (subprocess.run([*prefix, *command.split()], cwd=tmp_path, capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=200) for command in commands)
+    return [(done.returncode, done.stdout, done.stderr) for done in calls]
+
+
+def test_one_command_has_all_programs(tmp_path):
+    package = [sys.executable, "-m", "pcnn_keras"]
+    version, usage, wrong, flag, none, *helps = run_commands(
+        package, tmp_path, "--version", "--help", "no-such", "train --no-such-flag", "",
+        *(f"{name} --help" for name in COMMANDS))
+    assert version == (0, f"pcnn_keras {pcnn.__version__}\n", "")
+    assert all(name in usage[1] and (code, errors) == (0, "") and f"usage: python -m pcnn_keras {name} " in out
+               for name, (code, out, errors) in zip(COMMANDS, helps))
+    assert flag == (2, "", "python -m pcnn_keras train: unrecognized arguments: --no-such-flag\n")
+    for code, out, errors in (wrong, none):
+        assert (code, out, errors.count("\n")) == (2, "", 1) and errors.startswith("python -m pcnn_keras: ")
+
+
+def test_what_is_to_be_called_next_is_called_as_this_was(monkeypatch):
+    for called, expected in (("/a folder/train.py", "python sample.py"), ("pcnn train", "pcnn sample"),
+                             ("python -m pcnn_keras train", "python -m pcnn_keras sample")):
+        monkeypatch.setattr(sys, "argv", [called])
+        assert " ".join(calling("sample")) == expected
+
+
+@pytest.fixture
+def trained_with(monkeypatch, tmp_path):
+    """The `Config` and levels that a command line would train with."""
+    class Begins(Exception):
+        pass
+
+    def begin(config, images, output, **_):
+        raise Begins(config, images)
+
+    def train_with(command):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["train.py", *command.split()])
+        monkeypatch.setattr("pcnn_keras.training.train.train", begin)
+        with pytest.raises(Begins) as caught:
+            commands_train.main()
+        return caught.value.args
+
+    return train_with
+
+
+def test_settings_are_the_preset_s_or_a_file_s_before_flags_change_them(trained_with, tmp_path):
+    digits = Config.preset("digits")
+    assert trained_with("--dataset digits")[0] == trained_with("--preset digits")[0] == digits
+    config, _ = trained_with("--dataset digits --preset paper-mnist --depth 2 --prior-depth 1 --masks none bottom:2")
+    assert config == Config.preset("paper-mnist").replace(
+        dataset="digits", height=8, width=8, prior_depth=1, conditioning_depth=2, masks=("none", "bottom:2"))
+    other = digits.replace(height=6, width=6, filters=5, merge="weighted", num_levels=3)
+    other.save(tmp_path / "a run's config.json".replace(" ", "_"))
+    config, images = trained_with("--config a_run's_config.json --filters 7")
+    assert config == other.replace(filters=7)
+    assert images.train.shape[1:] == (6, 6, 1) and images.train.max() == 2
+    assert trained_with("--config a_run's_config.json --size 4")[0] == other.replace(height=4, width=4)
+
+
+def test_every_setting_with_a_flag_has_it(call):
+    usage = call("train.py --help", tensorflow=False).stdout
+    for name, _, declared in settings():
+        flag = f"--{name.replace('_', '-')}" if declared.flag is None else declared.flag
+        assert flag in usage and (not flag or declared.help)
+    assert {name: declared.flag for name, _, declared in settings() if declared.flag} == {
+        "max_num_blobs": "--max-blobs", "iter_min": "--min-iters", "iter_max": "--max-iters"}

@@ -1,10 +1,13 @@
 """Data sets, their splits, and batches that are functions of the seed and the step."""
 
+import os
+import subprocess
+import sys
 import urllib.request
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -245,26 +248,33 @@ def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to
         np.testing.assert_array_equal(part, again)
 
 
-def prepare_set(folder, image_of):
-    """Prepares a set "tiny_set" of images `image_of(i)`: 0 … 19 for training, 100 … 102 for tests."""
+def prepare_mnist(folder):
+    """Prepares what TFDS takes for its MNIST, of 23 images."""
+    prepare_set(folder, lambda i: np.full((28, 28, 1), i, np.uint8), "mnist", "3.0.1", lambda i: {"label": i % 10})
+
+
+def prepare_set(folder, image_of, called="tiny_set", version="1.0.0", more_of=lambda i: {}):
+    """Prepares a set of images `image_of(i)`, and labels: 0 … 19 for training, 100 … 102 for tests."""
     import tensorflow_datasets as tfds
 
-    class TinySet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # another test may have one, too
-        VERSION = tfds.core.Version("1.0.0")
+    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # another test may have one, too
+        name = called
+        VERSION = tfds.core.Version(version)
         pkg_dir_path = folder  # where a description could lie
 
         def _info(self):
-            image = tfds.features.Image(shape=(4, 5, 1))
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"image": image}))
+            features = {"image": tfds.features.Image(shape=image_of(0).shape),
+                        **{key: tfds.features.ClassLabel(num_classes=10) for key in more_of(0)}}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
         def _split_generators(self, dl_manager):
             return {"train": self._generate_examples(0, 20), "test": self._generate_examples(100, 103)}
 
         def _generate_examples(self, first, last):
             for i in range(first, last):
-                yield i, {"image": image_of(i)}
+                yield i, {"image": image_of(i), **more_of(i)}
 
-    TinySet(data_dir=folder).download_and_prepare()
+    Set(data_dir=folder).download_and_prepare()
 
 
 DAMAGES = {
@@ -305,9 +315,14 @@ def test_a_set_out_of_reach_is_said_at_once_with_what_to_do(tmp_path, no_network
         assert part in message
 
 
-def test_tfds_own_variable_says_where_sets_are(tmp_path, no_network, monkeypatch):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert str(tmp_path) in refused("mnist")
+def test_tfds_own_variable_says_where_sets_are(tmp_path):
+    """TFDS reads it when it is imported."""
+    prepare_mnist(tmp_path)
+    code = ("import urllib.request; urllib.request.urlopen = None; import pcnn_keras; "
+            "print(*[len(part) for part in pcnn_keras.load_images('mnist')])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "TFDS_DATA_DIR": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (0, "18 2 3\n"), done.stderr
 
 
 @pytest.mark.parametrize("name", ["no_such_set", "no-such-set", "../mnist", "mnist:99.0.0", "mnist/no_such_config",

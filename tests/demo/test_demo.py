@@ -14,6 +14,7 @@ from conftest import TINY, enlarge, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
+from pcnn_keras.commands.demo import find_models
 from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import quantize, to_bytes
@@ -51,24 +52,24 @@ def shown(html):
 def test_models_are_found_the_asked_for_first(tmp_path):
     home = tmp_path / "saved_models"
     with pytest.raises(pcnn.InputError, match="no trained model"):
-        demo_parts.find_models(home=home)
+        find_models(home=home)
     for name in ("digits", "half", "mnist", "own"):
         (home / name).mkdir(parents=True)
         CONFIG.save(home / name / "config.json")
         if name != "half":
             (home / name / "model.keras").touch()
-    assert demo_parts.find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
-    assert demo_parts.find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
+    assert find_models(home=home) == [home / "mnist", home / "digits", home / "own"]
+    assert find_models(home / "own", home) == [home / "own", home / "digits", home / "mnist"]
     (home / "mnist" / "model.keras").unlink()
-    assert demo_parts.find_models(home=home) == [home / "digits", home / "own"]
+    assert find_models(home=home) == [home / "digits", home / "own"]
     with pytest.raises(pcnn.InputError, match="not the folder"):
-        demo_parts.find_models(tmp_path, home)
+        find_models(tmp_path, home)
 
 
 def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened, tmp_path, monkeypatch):
     nothing = np.zeros((8, 10, 1), int)
     np.testing.assert_array_equal(opened.examples, pcnn.inpaint(opened.model, nothing, nothing, 8).samples)
-    monkeypatch.setattr("pcnn_keras.network.model.load", lambda _: opened.model)  # the same, with examples beside it
+    monkeypatch.setattr(demo_parts, "load", lambda _: opened.model)  # the same, with examples beside it
     (tmp_path / "examples").mkdir()
     Image.new("L", (10, 8), 255).save(tmp_path / "examples" / "white.png")
     np.testing.assert_array_equal(demo_parts.open_model(tmp_path).examples, np.full((1, 8, 10, 1), 2))
@@ -146,9 +147,9 @@ def test_completions_are_shown_ranked_with_bars(results):
     assert len(shown(demo_parts.example_buttons(results[1].opened))) == 8
 
 
-def test_figures_are_the_mean_and_the_probability_of_what_was_drawn(results, opened):
+def test_mean_and_probability_are_those_of_what_was_drawn(results, opened):
     result = results[1]
-    mean, heat, scale = shown(demo_parts.figures(result, 15, 1))
+    mean, heat, scale = shown(demo_parts.mean_and_probability(result, 15, 1))
     np.testing.assert_array_equal(mean, to_bytes(result.completions.samples[:15, ..., 0], 3).mean(0).round())
     sample = result.completions.samples[1]
     probabilities = pcnn.pixel_probabilities(opened.model, sample[None], result.mask[None])[0]
@@ -211,7 +212,7 @@ def test_levels_survive_the_way_through_a_png_file():
 def test_a_mistake_is_said_in_one_line(call_here, command):
     code, out, errors = call_here(f"pcnn_keras/demo/__main__.py {command}")
     assert (code, out) == (2, "")
-    assert len(errors.splitlines()) == 1 and errors.startswith("demo.py: "), errors
+    assert len(errors.splitlines()) == 1 and errors.startswith("demo: "), errors
 
 
 def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):

@@ -60,7 +60,7 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
     assert list(result["masks"]) == list(mask_specs(config)) and shares[-1] == 1
     realism = {"confidence", "density", "coverage"}
     assert set(result["real"]) == (realism if with_classifier else set())
-    for spec, figures in result["masks"].items():
+    for spec, measures in result["masks"].items():
         expected = {"hidden_share", "hamming_distance", "rank_of_truth", "rank_histogram", "log_weight_sd",
                     "effective_sample_size", "implied_nats_low", "implied_nats_high"}
         expected |= {f"{head}_{unit}" for head in ("sum", "conditional_head", "unconditional")
@@ -69,9 +69,9 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
             expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation",
                                    "classifier_confidence_draws", "classifier_confidence_best_quarter",
                                    "classifier_confidence_importance"}
-        assert set(figures) == expected
-        assert sum(figures["rank_histogram"]) == 5
-        nats, bits = figures["sum_nats_per_hidden_pixel"], figures["sum_bits_per_dimension"]
+        assert set(measures) == expected
+        assert sum(measures["rank_histogram"]) == 5
+        nats, bits = measures["sum_nats_per_hidden_pixel"], measures["sum_bits_per_dimension"]
         assert bits["mean"] == pytest.approx(nats["mean"] / np.log(2)) and nats["error"] > 0
         assert spec in table(result)
     again = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5)
@@ -102,4 +102,4 @@ def test_the_program_evaluates_the_first_of_the_test_split(tmp_path, digits):
     masks = np.zeros((10, 8, 8, 1), int)
     nats = -pcnn.log_likelihood(model, images.test[:10], masks)
     assert result["masks"]["none"]["sum_nats_per_image"]["mean"] == pytest.approx(nats.mean(), rel=1e-5)
-    assert [sum(figures["rank_histogram"]) for figures in result["masks"].values()] == [2] * 6
+    assert [sum(measures["rank_histogram"]) for measures in result["masks"].values()] == [2] * 6

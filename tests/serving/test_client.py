@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw
 from test_bad_input import FEW, JSON, cases
 
 import pcnn_keras as pcnn
-from pcnn_keras.commands import cli
+from pcnn_keras.commands import outcome
 from pcnn_keras.export.signatures import export
 
 
@@ -253,7 +253,7 @@ def asked(module, tmp_path, monkeypatch, capfd):
                 "client.py", f"--url=http://127.0.0.1:{server.server_port}", "--image=image.png", "--mask=none",
                 "--num-samples=2", "--output=out/below"])
             with pytest.raises(SystemExit) as exited:
-                cli.run(module.main)
+                outcome.run(module.main)
             server.shutdown()
         said, code = capfd.readouterr().err, exited.value.code or 0
         assert code in (0, 2) and said.count("\n") == (code == 2), said

@@ -1,0 +1,37 @@
+"""Trains a small classifier on the images as a model sees them, and keeps it in the model's folder.
+
+`evaluate` judges with it how real completions look.
+"""
+
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
+from pcnn_keras.quiet import import_tensorflow
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_model()
+    parser.add_images("images and classes to learn from (default: the model's own)")
+    parser.add_argument("--epochs", type=number(int, 1), default=8, metavar="N")
+    return parser.parse_args()
+
+
+def main():
+    flags = parse()
+    config = Config.of_model(flags.model)
+    import_tensorflow()
+
+    from pcnn_keras.data.sources import load_labels, load_model_images
+    from pcnn_keras.evaluation.classifier import FILE, train_classifier
+
+    dataset = flags.dataset or config.dataset
+    labels = load_labels(dataset, flags.data_dir)
+    if labels is None:
+        raise InputError(f"The images of {dataset!r} have no classes.")
+    levels = load_model_images(config, dataset, flags.data_dir)
+    model, accuracy = train_classifier(config, levels, labels, flags.epochs)
+    with replacing(flags.model / FILE) as aside:
+        model.save(aside)
+    print(f"Accuracy on {len(levels.test)} test images: {accuracy:.2%}. Wrote {flags.model / FILE}.")

@@ -1,0 +1,58 @@
+"""Opens a page for inpainting by hand in a browser."""
+
+import importlib.util
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.config import Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.quiet import import_tensorflow
+
+
+def find_models(folder=None, home=Path("saved_models")):
+    """Folders of trained models: the one given (or mnist) first, then the others in `home`.
+
+    Raises:
+        InputError: if there is none, or the one given is not one.
+    """
+    found = sorted(path.parent for path in home.glob("*/model.keras") if (path.parent / "config.json").is_file())
+    if not (folder or found):
+        raise InputError(f"{home} holds no trained model: train one, or name one with --model.")
+    first = folder or (home / "mnist" if home / "mnist" in found else found[0])
+    Config.of_model(first)
+    return [first, *(path for path in found if path.resolve() != first.resolve())]
+
+
+def main():
+    parser = Parser(__doc__)
+    parser.add_argument("--model", type=Path, metavar="DIR", help="folder of the model to begin with "
+                        "(default: saved_models/mnist, or the first there is)")
+    parser.add_argument("--port", type=number(int, 1, 65535), metavar="N", help="default: the first free from 7860")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
+    parser.add_argument("--share", action="store_true", help="a public address, through Gradio's own servers")
+    flags = parser.parse_args()
+    folders = find_models(flags.model)
+    if not importlib.util.find_spec("gradio"):
+        raise InputError("The page needs Gradio: pip install -r requirements-demo.txt")
+
+    with tempfile.TemporaryDirectory(prefix="pcnn-demo-") as folder:
+        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
+        print(f"Opening {folders[0]} …", flush=True)
+        import_tensorflow()
+        _import_gradio()
+        from pcnn_keras.demo.page import serve
+
+        for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: uploads are removed
+            signal.signal(each, signal.default_int_handler)
+        serve(folders, flags.host, flags.port, flags.share)
+
+
+def _import_gradio():
+    try:
+        importlib.import_module("gradio")
+    except ValueError as error:
+        named = ", ".join(sorted(name for name in os.environ if name.startswith("GRADIO_")))
+        raise InputError(f"Gradio cannot be used with a variable as it is, one of {named}: {error}.") from error

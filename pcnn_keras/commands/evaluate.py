@@ -1,0 +1,57 @@
+"""Likelihood, realism, diversity and calibration of a trained model, as a table and JSON."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.progress import Progress
+from pcnn_keras.config import MOST_SAMPLES, Config
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import replacing
+from pcnn_keras.quiet import import_tensorflow
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_model()
+    parser.add_images()
+    parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
+    parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
+                        help="of how many images many completions are drawn (default: 100)")
+    parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
+                        help="completions of each (default: 64)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures to this file")
+    return parser.parse_args()
+
+
+def main():
+    flags = parse()
+    config = Config.of_model(flags.model)
+    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
+        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
+    import_tensorflow()
+
+    from pcnn_keras.data.sources import load_model_images
+    from pcnn_keras.evaluation.classifier import FILE, load_classifier
+    from pcnn_keras.evaluation.evaluate import evaluate, table
+    from pcnn_keras.network.model import load
+
+    model = load(flags.model)
+    images = load_model_images(config, flags.dataset, flags.data_dir)
+    classifier = flags.model / FILE
+    if classifier.is_file():
+        classifier = load_classifier(classifier, config)
+    else:
+        print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
+        classifier = None
+    with Progress("Evaluating") as progress:
+        test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
+        result = {"dataset": flags.dataset or config.dataset,
+                  **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
+    print(table(result))
+    if flags.json:
+        with replacing(flags.json) as aside:
+            text = json.dumps(result, indent=1).replace("NaN", "null")  # where there is too little to say
+            aside.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,39 @@
+"""The paper's figures 4 to 9, redrawn with a trained model."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.progress import Progress
+from pcnn_keras.config import Config
+from pcnn_keras.files import make_folder
+from pcnn_keras.quiet import import_tensorflow
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_model()
+    parser.add_images()
+    parser.add_argument("--seed", type=number(int, 0, 2**31), default=0, metavar="N",
+                        help="chooses the images, the masks and the draws")
+    parser.add_argument("--output", type=Path, default=Path("figures"), help="folder for the pictures")
+    return parser.parse_args()
+
+
+def main():
+    flags = parse()
+    config = Config.of_model(flags.model)
+    import_tensorflow()
+
+    from pcnn_keras.data.sources import load_model_images
+    from pcnn_keras.evaluation.figures import draw_figures
+    from pcnn_keras.network.model import load
+
+    levels = load_model_images(config, flags.dataset, flags.data_dir).test
+    model = load(flags.model)
+    chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
+    make_folder(flags.output)
+    with Progress("Drawing figures") as progress:
+        written = draw_figures(model, levels[chosen].astype(np.int32), flags.output, flags.seed, progress)
+    print("\n".join(f"Wrote {path}" for path in written))

@@ -1,0 +1,64 @@
+"""Flags that fail in one line, with exit code 2."""
+
+import argparse
+from pathlib import Path
+
+from pcnn_keras.commands.outcome import leave, program
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage block."""
+
+    def __init__(self, description, **options):
+        super().__init__(program(), description=description, allow_abbrev=False, **options)
+
+    def add_model(self):
+        """The flag of programs that use a trained model."""
+        self.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+
+    def add_images(self, dataset_help="take images from this set's test split (default: the model's own)"):
+        """The flags of programs that read a data set."""
+        self.add_argument("--dataset", help=dataset_help)
+        self.add_argument("--data-dir", help="folder of images, or of prepared TFDS sets")
+
+    def add_settings(self, settings):
+        """The flags of `config.settings`; each is the field's name in what is parsed, None if it is not given."""
+        for name, kind, declared in settings:
+            flag = f"--{name.replace('_', '-')}" if declared.flag is None else declared.flag
+            if not flag:
+                continue
+            if kind in (int, float):
+                options = {"type": number(kind, declared.least, declared.most), "metavar": "N" if kind is int else "X"}
+            elif kind is tuple:
+                options = {"nargs": "+", "metavar": "SPEC"}
+            else:
+                options = {"choices": declared.choices}
+            self.add_argument(flag, dest=name, help=declared.help, **options)
+
+    def parse_args(self, *args, **kwargs):
+        flags = super().parse_args(*args, **kwargs)
+        for name, value in vars(flags).items():
+            if value == []:  # what argparse makes of --flag=--
+                self.error(f"argument --{name.replace('_', '-')}: expected a value")
+        return flags
+
+    def error(self, message):
+        leave(message, 2)
+
+
+def number(kind, least=None, most=None):
+    """An argparse type: an int or float within bounds."""
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        too_low = value is None or value != value or (least is not None and value < least)
+        if too_low or (most is not None and value > most) or value in (float("inf"), -float("inf")):
+            what = "a whole number" if kind is int else "a number"
+            bounds = "" if least is None else f" from {least} up" if most is None else f" from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected {what}{bounds}, received {text!r}")
+        return value
+
+    return parse

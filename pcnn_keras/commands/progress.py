@@ -1,0 +1,38 @@
+"""How far something is."""
+
+import sys
+import threading
+import time
+
+
+class Progress:
+    """Says how far something is, once it has taken a second.
+
+    On a terminal in one line that is rewritten; elsewhere a line now and then.
+    """
+
+    def __init__(self, what):
+        self._what = what
+        self._share = 0
+        self._first = threading.Timer(1, lambda: self(self._share))
+        self._first.daemon = True
+        self._next = time.monotonic() + 1
+        self._terminal = sys.stdout.isatty()
+
+    def __call__(self, share):
+        """`share`: from 0 to 1."""
+        self._share = share
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (0.2 if self._terminal else 10)
+        text = f"{self._what}: {share:.0%}"
+        print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
+
+    def __enter__(self):
+        self._first.start()
+        return self
+
+    def __exit__(self, *_):
+        self._first.cancel()
+        if self._terminal:
+            print("\r" + " " * (len(self._what) + 8) + "\r", end="", flush=True)

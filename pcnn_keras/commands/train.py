@@ -1,0 +1,154 @@
+"""Trains a Pixel Constrained CNN, or goes on with a run that was stopped."""
+
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.outcome import calling
+from pcnn_keras.config import PRESETS, Config, settings
+from pcnn_keras.data.masks import mask_kind
+from pcnn_keras.errors import InputError, Stopped
+from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.quiet import import_tensorflow
+
+DATA_SETS = "mnist, celeba, digits, folder, or another image set of TFDS"
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_images(DATA_SETS)
+    parser.add_argument("--output", type=Path, help="folder of the run (default: saved_models/NAME)")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    start.add_argument("--preset", choices=PRESETS, help="settings to start from (default: the data set's, or mnist)")
+    start.add_argument("--config", type=Path, metavar="FILE", help="any run's config.json, to start from its settings")
+    parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
+    parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
+    parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
+                        help="one device, every GPU of this machine, or the machines of TF_CONFIG")
+    parser.add_argument("--depth", type=number(int, 0), help="--prior-depth and --conditioning-depth together")
+    parser.add_settings(settings())
+    flags = parser.parse_args()
+    if not (flags.dataset or flags.resume or flags.preset or flags.config):
+        parser.error(f"--dataset is needed: {DATA_SETS}")
+    return flags
+
+
+def given(flags):
+    """The settings that flags say, by field."""
+    both = {"prior_depth": flags.depth, "conditioning_depth": flags.depth}
+    each = {name: getattr(flags, name, None) for name, _, _ in settings()}
+    return {name: value for name, value in (*both.items(), *each.items()) if value is not None and name != "dataset"}
+
+
+def starting_config(flags, output):
+    """The settings before flags change any: the run's, the file's, or the preset's."""
+    if flags.resume:
+        for name, what in (("config.json", "run to resume"), (CHECKPOINT, f"{CHECKPOINT} to resume from")):
+            if not (output / name).is_file():
+                raise InputError(f"{output} holds no {what}.")
+        config = Config.load(output / "config.json")
+    elif flags.config:
+        config = Config.load(flags.config)
+    else:
+        config = Config.preset(flags.preset or (flags.dataset if flags.dataset in PRESETS else "mnist"))
+    return config.replace(dataset=flags.dataset or config.dataset)
+
+
+def choose_output(flags, dataset):
+    """The given folder, or the first free one (resuming: the last used) of saved_models/NAME, NAME-2, …"""
+    if flags.output:
+        return flags.output
+    if not dataset:
+        raise InputError("--resume needs --dataset or --output to find the run.")
+    used, count = None, 1
+    while (folder := Path("saved_models", dataset + (f"-{count}" if count > 1 else ""))).exists():
+        used, count = folder, count + 1
+    if flags.resume and not used:
+        raise InputError(f"There is no run to resume in {folder}.")
+    return used if flags.resume else folder
+
+
+def claim(flags, dataset, output):
+    """The run's folder, made: where it is not given and another run has been quicker, the next free one."""
+    while not flags.output:
+        try:
+            output.mkdir(parents=True)
+            break
+        except FileExistsError:
+            output = choose_output(flags, dataset)
+    return output
+
+
+def main():
+    flags = parse()
+    changes = given(flags)
+    if flags.resume:
+        output = choose_output(flags, flags.dataset)
+        config = starting_config(flags, output)
+    else:
+        config = starting_config(flags, None)
+        output = choose_output(flags, config.dataset)
+    if config.dataset == "folder" and not flags.data_dir:
+        raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
+    for spec in config.replace(**changes).masks:  # a value out of range is said before anything is loaded
+        mask_kind(spec)
+
+    import_tensorflow()
+
+    from pcnn_keras.training.devices import STRATEGIES
+
+    strategy = STRATEGIES[flags.strategy]()  # TensorFlow wants several machines before anything else
+
+    from pcnn_keras.export.signatures import export
+    from pcnn_keras.network.model import load
+    from pcnn_keras.training.run_files import check_output
+    from pcnn_keras.training.train import train
+
+    if strategy.writes and not flags.resume:
+        check_output(output)
+    asked, levels = prepare(flags, config, changes)
+    if strategy.writes and not flags.resume:
+        output = claim(flags, asked.dataset, output)
+    where = ["--data-dir", flags.data_dir] if flags.data_dir else []
+    try:
+        train(asked, levels, output, resume=flags.resume, strategy=strategy)
+    except Stopped as stopped:
+        if stopped.flags is None:
+            raise
+        if strategy.replicas > 1:
+            where += ["--strategy", flags.strategy]
+        way_on = [*calling("train"), "--output", str(output), "--resume", *where, *stopped.flags.split()]
+        raise Stopped(f"{stopped} To go on: {shlex.join(way_on)}") from stopped
+    finally:
+        if not flags.output:
+            with suppress(OSError):  # it holds something
+                output.rmdir()
+    if not strategy.writes:
+        return
+    export(load(output), output / "serving")
+    way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
+    print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
+
+
+def prepare(flags, config, changes):
+    """Reads the data set.
+
+    Returns:
+        The `Config` of the run, of the images' size and channels, and their levels, `Splits`.
+    """
+    from pcnn_keras.data.sources import load_images
+
+    as_config = flags.resume or flags.config  # a preset's size is that of its own data set
+    size = flags.size or (config.height if as_config and config.height == config.width else None)
+    images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1))
+    height, width, channels = images.train.shape[1:]
+    if not (as_config or flags.preset or config.dataset in PRESETS):
+        changes = {"num_levels": 2 if channels == 1 else 32, **changes}
+    asked = config.replace(**{"height": height, "width": width, "channels": channels, **changes})
+    levels = images.quantized(asked.num_levels)
+    print(f"{asked.dataset}: {len(levels.train)} training, {len(levels.validation)} validation and "
+          f"{len(levels.test)} test images of {width} x {height} pixels, {channels} channel(s), "
+          f"{asked.num_levels} levels.", flush=True)
+    return asked, levels

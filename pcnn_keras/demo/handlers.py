@@ -1,0 +1,123 @@
+"""What happens when something on the page is used. Arguments and results are values of the page's parts."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from pcnn_keras.demo.parts import (
+    canvas,
+    command,
+    complete,
+    completion_buttons,
+    example_buttons,
+    make_mask,
+    mean_and_probability,
+    open_model,
+    painted,
+    presets,
+    progression,
+    read_upload,
+    save,
+)
+from pcnn_keras.errors import InputError
+
+
+@contextlib.contextmanager
+def in_words():
+    """What the user got wrong is said on the page."""
+    try:
+        yield
+    except InputError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def first_canvas(opened, index=0):
+    """The canvas with an example, its bottom quarter visible."""
+    config = opened.model.config
+    return canvas(opened.examples[index], make_mask(presets(config)[0], config, 0), config.num_levels)
+
+
+def show(result, kept, chosen):
+    """Tiles, details, command line and number of the chosen completion."""
+    return (completion_buttons(result, kept, chosen), mean_and_probability(result, kept, chosen),
+            command(result, kept), chosen)
+
+
+def hide(result, kept, chosen):
+    return show(result, kept, min(chosen, kept - 1)) if result else (gr.skip(),) * 4
+
+
+def choose_completion(result, kept, event: gr.EventData):
+    return show(result, kept, int(event.index) % kept)
+
+
+def play(result, chosen):
+    with in_words():
+        yield from progression(result, chosen) if result else ()
+
+
+def download(result, kept):
+    folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
+    return gr.File([str(path) for path in save(result, kept, folder)], visible=True) if result else gr.skip()
+
+
+class ModelHandlers:
+    """Those that need a model, which is named as the page names it.
+
+    Args:
+        folders: of the models, by that name; no other is opened.
+    """
+
+    def __init__(self, folders):
+        self._folders = folders
+
+    def _open(self, name):
+        return open_model(self._folders[name])
+
+    def _config(self, name):
+        return self._open(name).model.config
+
+    @in_words()
+    def choose_model(self, name):
+        opened = self._open(name)
+        return (example_buttons(opened), first_canvas(opened),
+                gr.Dropdown(choices=presets(opened.model.config), value=None))
+
+    @in_words()
+    def choose_example(self, name, event: gr.EventData):
+        opened = self._open(name)
+        return first_canvas(opened, int(event.index) % len(opened.examples))
+
+    @in_words()
+    def upload(self, name, path):
+        config = self._config(name)
+        return canvas(read_upload(path, config), make_mask("all", config, 0), config.num_levels)
+
+    @in_words()
+    def blank(self, name):
+        config = self._config(name)
+        image = np.zeros((config.height, config.width, config.channels), int)
+        return canvas(image, make_mask("all", config, 0), config.num_levels)
+
+    @in_words()
+    def set_mask(self, name, value, spec):
+        config = self._config(name)
+        image, _ = painted(value, config)
+        seed = int(np.random.default_rng().integers(2**53))
+        return canvas(image, make_mask(spec or "all", config, seed), config.num_levels)
+
+    def set_blobs(self, name, value):
+        return self.set_mask(name, value, self._config(name).blobs)
+
+    def draw_completions(self, name, value, count, temperature, seed):
+        with in_words():
+            opened = self._open(name)
+            image, mask = painted(value, opened.model.config)
+            for result in complete(opened, image, mask, count, temperature, seed):
+                drawn = len(result.completions.draw)
+                yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
+                       gr.File(visible=False))

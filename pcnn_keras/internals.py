@@ -1,0 +1,50 @@
+"""What leans on things that Keras does not promise: each with its reason, and a test that notices a change."""
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def absent(*modules: str) -> Iterator[None]:
+    """Inside, importing these modules fails as if they were not installed; those that are imported already stay.
+
+    Keras imports scikit-learn and pyplot where it can, for parts that are not used here. That is a fifth of the time
+    that importing Keras and TensorFlow takes, and there is no setting for it.
+    """
+    hidden = set(modules) - set(sys.modules)
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is what says so
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def initializers_from(seed: int) -> Iterator[None]:
+    """Inside, Keras's initializers draw from `seed`; Python's random numbers go on afterwards as if nothing had been.
+
+    An initializer without a seed takes one from Python's `random`. `keras.utils.set_random_seed` would set that
+    for good, and NumPy's and TensorFlow's numbers with it.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def build_metrics(model: Any, batch_spec: Any) -> None:
+    """Makes the variables of a compiled model's metrics and losses, which Keras makes in the first step otherwise.
+
+    Inside a step of several devices variables cannot be made, and no public method makes them all before it.
+
+    Args:
+        model: a compiled Keras model.
+        batch_spec: the `element_spec` of the data set that it will be trained with.
+    """
+    model._symbolic_build(data_batch=batch_spec)

@@ -1,0 +1,58 @@
+"""Keeps off the screen what libraries write to stderr without being asked."""
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+
+from pcnn_keras.errors import InputError
+from pcnn_keras.internals import absent
+
+_descriptor = Lock()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keeps off the screen what libraries in C write to stderr by its number."""
+    with _descriptor, open(os.devnull, "w") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def import_tensorflow() -> ModuleType:
+    """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
+
+    Raises:
+        InputError: if Keras is set to run on something else.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for library in ("absl", "tensorflow"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    with silence(), absent("sklearn", "matplotlib.pyplot"):
+        _import_keras()
+        return importlib.import_module("tensorflow")
+
+
+def _import_keras():
+    """Keras, with TensorFlow under it and in single precision; its own settings may say something else."""
+    try:
+        keras = importlib.import_module("keras")
+        backend = keras.backend.backend()
+        if backend != "tensorflow":
+            raise ValueError(f"the backend {backend!r}, where 'tensorflow' is needed")
+    except Exception as error:
+        if isinstance(error, ImportError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
+            raise
+        settings = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
+        raise InputError(f"Keras cannot be used as KERAS_BACKEND or {settings} has it: {error}.") from error
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")

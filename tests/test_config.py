@@ -1,0 +1,71 @@
+"""A setting is declared once, and what is declared holds."""
+
+import json
+
+import pytest
+from conftest import TINY
+
+import pcnn_keras as pcnn
+from pcnn_keras.config import PRESETS, settings
+
+
+def refused(**changes):
+    """The message, one line, with which a `Config` says no."""
+    with pytest.raises(pcnn.InputError, match="Received: ") as caught:
+        TINY.replace(**changes)
+    assert "\n" not in str(caught.value) and str(caught.value).startswith(f"`{[*changes][-1]}` must be ")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name, kind, declared", settings(), ids=lambda value: value if type(value) is str else "")
+def test_the_declared_range_is_the_range(name, kind, declared):
+    for end, step in ((declared.least, -1), (declared.most, 1), (declared.above, 0)):
+        if end is not None:
+            assert str(end) in refused(**{name: kind(end) + step})
+            if step and name not in ("filters", "iter_max"):
+                assert getattr(TINY.replace(**{name: kind(end)}), name) == end
+    for choice in declared.choices:
+        assert getattr(TINY.replace(**{"filters": 6, name: choice}), name) == choice
+    if declared.choices:
+        assert ", ".join(map(str, declared.choices)) in refused(**{name: kind(2)})
+    assert kind.__name__ in refused(**{name: None})
+
+
+@pytest.mark.parametrize("changes, expected", [
+    ({"kernel_size": 4}, "odd"), ({"iter_min": 3, "iter_max": 2}, "`iter_min` (3)"),
+    ({"channels": 3, "filters": 2}, "`channels` (3)"), ({"channels": 3, "head_filters": 2}, "0 or at least"),
+    ({"alpha": float("nan")}, "finite"), ({"schedule_peak": float("inf")}, "finite"), ({"epochs": 2**31}, "2^31"),
+    ({"epochs": True}, "int"), ({"filters": 6.0}, "int"), ({"masks": ()}, "list"), ({"masks": (1,)}, "list"),
+    ({"masks": "blobs"}, "tuple"),
+])
+def test_what_a_declaration_cannot_say_is_checked_too(changes, expected):
+    assert expected in refused(**changes)
+
+
+def test_every_preset_is_kept_as_json_and_read_again(tmp_path):
+    for name in PRESETS:
+        config = pcnn.Config.preset(name)
+        assert pcnn.Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        config.save(tmp_path / "config.json")
+        assert pcnn.Config.load(tmp_path / "config.json") == config
+        assert json.loads((tmp_path / "config.json").read_text()) == config.to_dict()
+    with pytest.raises(pcnn.InputError, match=", ".join(PRESETS)):
+        pcnn.Config.preset("imagenet")
+
+
+def test_a_setting_of_before_that_a_file_lacks_is_the_declared_value():
+    assert pcnn.Config.from_dict({"filters": 12}) == pcnn.Config(filters=12)
+
+
+def another(value, declared):
+    """A value of a setting that is not this one."""
+    if declared.choices:
+        return next(choice for choice in declared.choices if choice != value)
+    return {str: "other", tuple: ("none",)}.get(type(value)) or value + 2
+
+
+@pytest.mark.parametrize("name, kind, declared", settings(), ids=lambda value: value if type(value) is str else "")
+def test_a_run_goes_on_with_changeable_settings_alone(name, kind, declared):
+    changed = TINY.replace(**{name: another(getattr(TINY, name), declared)})
+    assert changed.obstacle(TINY) == (None if declared.changeable else name)
+    assert changed.continues(TINY) == declared.changeable and TINY.continues(TINY)

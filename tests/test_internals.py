@@ -1,0 +1,60 @@
+"""What Keras does not promise is still so."""
+
+import importlib
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import CONFIG, IMAGES, ROOT
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.pipeline import training_batches
+from pcnn_keras.internals import absent, build_metrics, initializers_from
+from pcnn_keras.training.compile import compile_model
+
+
+def test_modules_are_absent_for_a_while(tmp_path, monkeypatch):
+    (tmp_path / "there_before.py").write_text("value = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    with absent("there_before", "random"):
+        with pytest.raises(ImportError):
+            importlib.import_module("there_before")
+        assert importlib.import_module("random") is random
+    assert importlib.import_module("there_before").value == 1
+
+
+def test_keras_imports_without_them_and_they_can_be_imported_afterwards():
+    code = ("import sys; from pcnn_keras.quiet import import_tensorflow; import_tensorflow(); "
+            "assert not {'sklearn', 'matplotlib.pyplot'} & set(sys.modules); "
+            "import sklearn.neighbors, matplotlib.pyplot")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_initializers_draw_from_the_seed_and_python_s_random_numbers_go_on():
+    def kernel(seed):
+        with initializers_from(seed):
+            layer = keras.layers.Dense(3)
+            layer.build((None, 4))
+        return layer.kernel.numpy()
+
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    np.testing.assert_array_equal(kernel(7), kernel(7))
+    assert (kernel(7) != kernel(8)).any()
+    assert random.random() == expected
+
+
+def test_all_variables_that_a_step_needs_are_made_before_it():
+    model = pcnn.build_model(CONFIG)
+    compile_model(model, 10)
+    model.optimizer.build(model.trainable_variables)
+    batches = training_batches(IMAGES.train, CONFIG, 0, 1)
+    build_metrics(model, batches.element_spec)
+    made = [variable.path for variable in model.metrics_variables]
+    model.train_on_batch(*next(iter(batches)))
+    assert len(made) > 2 and [variable.path for variable in model.metrics_variables] == made
