@@ -20,7 +20,7 @@ def main():
     from pcnn_keras.data import pipeline
     from pcnn_keras.training.compile import compile_model
 
-    config = pcnn.Config.preset("mnist")
+    config = pcnn.Config.preset("paper-mnist")
     levels = np.random.default_rng(0).integers(0, 2, (5000, 28, 28, 1), dtype=np.uint8)
     model = pcnn.build_model(config)
     compile_model(model, 1000)

@@ -14,7 +14,7 @@ from common import in_turn, machine
 
 import pcnn_keras as pcnn
 from pcnn_keras.demo.parts import canvas
-from pcnn_keras.inference.inputs import network_inputs
+from pcnn_keras.inference.inputs import inputs_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import serve  # noqa: E402
@@ -51,7 +51,7 @@ def main():
             ask(client, value, count, 0)
             first, last = (statistics.median(each)
                            for each in zip(*(ask(client, value, count, seed) for seed in range(RUNS))))
-            inputs = network_inputs(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0),
+            inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0),
                                     config.num_levels)
             alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
                             one=lambda batch=inputs: model.predict_on_batch(batch))

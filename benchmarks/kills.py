@@ -2,8 +2,9 @@
 
 `python benchmarks/kills.py [KILLS] [SEED]` trains a shrunken digits preset (36 steps) that keeps a checkpoint at
 every step. A run is killed with SIGKILL at KILLS random moments, every third of them in the middle of writing a
-checkpoint, and resumed. It prints where each kill hit, and at the end the figures that the README quotes; exit code 1
-if the two runs differ in a step, in the images and masks of a step, or in a figure by more than 1e-5 of its size.
+checkpoint, and resumed. It prints where each kill hit, and at the end the figures that docs/robustness.md quotes;
+exit code 1 if the two runs differ in a step, in the images and masks of a step, or in a figure by more than 1e-5 of its
+size.
 """
 
 import csv

@@ -12,7 +12,7 @@ import numpy as np
 from common import in_turn, machine
 
 import pcnn_keras as pcnn
-from pcnn_keras.inference.inputs import network_inputs
+from pcnn_keras.inference.inputs import inputs_of
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 
@@ -26,7 +26,7 @@ def top_hidden(config, share):
 
 def row(name, model, image, mask, count, runs=5):
     """Times `count` completions beside one pass over as many images, in turn."""
-    inputs = network_inputs(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), model.config.num_levels)
+    inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), model.config)
     seconds = in_turn(runs, fast=lambda: pcnn.inpaint(model, image, mask, count),
                       a_pass=lambda: model.predict_on_batch(inputs))
     print(f"{name:34}{seconds['fast']:9.3f} s {seconds['a_pass']:9.3f} s {seconds['fast'] / seconds['a_pass']:8.2f}",

@@ -2,7 +2,7 @@
 
 `python benchmarks/serving.py [MODEL]`: a trained model (default: saved_models/mnist). It is exported
 to a temporary folder and run in a session, as TF Serving runs it; what HTTP and JSON add is not
-counted. The top 75 % of one of the model's own draws is hidden. Prints a table for a README.
+counted. The top 75 % of one of the model's own draws is hidden. Prints the table of docs/speed.md.
 """
 
 import sys

@@ -37,7 +37,7 @@ def main():
     from pcnn_keras.network import layers
     from pcnn_keras.training.compile import compile_model
 
-    config = pcnn.Config.preset("mnist")
+    config = pcnn.Config.preset("paper-mnist")
     levels = tf.cast(tf.random.stateless_uniform((config.batch_size, 28, 28, 1), (0, 0)) < 0.2, tf.int32)
     masks = pcnn.random_blob_masks(config.batch_size, 28, 28)
     batch = pipeline.examples(levels, masks, config.num_levels)

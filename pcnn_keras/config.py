@@ -103,6 +103,9 @@ class Config:
         0, "of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64)
     masks: tuple = setting(
         ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
+    slices: int = setting(
+        1, "N x N interleaved parts that an image is drawn in, one after the other; above 1 with --merge blocks only",
+        choices=(1, 2, 4))
     loss_pixels: str = setting(
         "all", "which the loss is over: all, as in the published code, or hidden, as in equation 2",
         choices=("all", "hidden"))
@@ -131,6 +134,19 @@ class Config:
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}. Expected one of: {', '.join(PRESETS)}.")
         return PRESETS[name]
+
+    @property
+    def slice_size(self) -> tuple[int, int]:
+        """Height and width of what the prior runs over: the image's, or a slice's."""
+        return self.height // self.slices, self.width // self.slices
+
+    @property
+    def conditioning_shape(self) -> tuple[int, int, int]:
+        """Height, width and planes of what the conditioning network reads: see `data.slices.network_inputs`."""
+        if self.slices == 1:
+            return self.height, self.width, self.channels + 1
+        height, width = self.slice_size
+        return height + 1, width + 1, self.slices**2 * (self.channels + 2)
 
     @property
     def blobs(self) -> str:
@@ -219,6 +235,9 @@ def _check_together(config: Config) -> None:
             ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
             ("kernel_size", config.kernel_size % 2, "odd and at least 3"),
             ("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})"),
+            ("slices", config.slices == 1 or config.merge == "blocks", "1 unless `merge` is 'blocks'"),
+            ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
+            ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),
             ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
         _expect(config, name, None if fine else expected)
 

@@ -1,6 +1,6 @@
 """The page of `pcnn_keras.demo` in a real browser: what its tests share.
 
-`python tests/browser.py --model saved_models/mnist --output docs/figures/demo.png` takes the README's picture.
+`python tests/browser.py --model saved_models/mnist --output docs/figures/demo.png` takes the picture of docs/usage.md.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def whole_page(browser, path):
 def main():
     from selenium.webdriver.common.by import By
 
-    parser = argparse.ArgumentParser(description="Takes the README's picture of the page.")
+    parser = argparse.ArgumentParser(description="Takes the picture of the page in docs/usage.md.")
     parser.add_argument("--model", default="saved_models/mnist")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "figures" / "demo.png")

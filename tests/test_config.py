@@ -8,6 +8,9 @@ from conftest import TINY
 import pcnn_keras as pcnn
 from pcnn_keras.config import PRESETS, settings
 
+ANY = {"width": 8, "merge": "blocks"}
+"""With these, a setting of `TINY` may have any value that there is."""
+
 
 def refused(**changes):
     """The message, one line, with which a `Config` says no."""
@@ -25,7 +28,7 @@ def test_the_declared_range_is_the_range(name, kind, declared):
             if step and name not in ("filters", "iter_max"):
                 assert getattr(TINY.replace(**{name: kind(end)}), name) == end
     for choice in declared.choices:
-        assert getattr(TINY.replace(**{"filters": 6, name: choice}), name) == choice
+        assert getattr(TINY.replace(**{**ANY, name: choice}), name) == choice
     if declared.choices:
         assert ", ".join(map(str, declared.choices)) in refused(**{name: kind(2)})
     assert kind.__name__ in refused(**{name: None})
@@ -36,7 +39,9 @@ def test_the_declared_range_is_the_range(name, kind, declared):
     ({"channels": 3, "filters": 2}, "`channels` (3)"), ({"channels": 3, "head_filters": 2}, "0 or at least"),
     ({"alpha": float("nan")}, "finite"), ({"schedule_peak": float("inf")}, "finite"), ({"epochs": 2**31}, "2^31"),
     ({"epochs": True}, "int"), ({"filters": 6.0}, "int"), ({"masks": ()}, "list"), ({"masks": (1,)}, "list"),
-    ({"masks": "blobs"}, "tuple"),
+    ({"masks": "blobs"}, "tuple"), ({"slices": 2}, "1 unless `merge` is 'blocks'"),
+    ({"slices": 2, "merge": "blocks", "height": 5}, "divisible by `slices` (2)"),
+    ({"slices": 4, "merge": "blocks", "width": 6}, "divisible by `slices` (4)"),
 ])
 def test_what_a_declaration_cannot_say_is_checked_too(changes, expected):
     assert expected in refused(**changes)
@@ -66,6 +71,7 @@ def another(value, declared):
 
 @pytest.mark.parametrize("name, kind, declared", settings(), ids=lambda value: value if type(value) is str else "")
 def test_a_run_goes_on_with_changeable_settings_alone(name, kind, declared):
-    changed = TINY.replace(**{name: another(getattr(TINY, name), declared)})
-    assert changed.obstacle(TINY) == (None if declared.changeable else name)
-    assert changed.continues(TINY) == declared.changeable and TINY.continues(TINY)
+    config = TINY.replace(**ANY)
+    changed = config.replace(**{name: another(getattr(config, name), declared)})
+    assert changed.obstacle(config) == (None if declared.changeable else name)
+    assert changed.continues(config) == declared.changeable and config.continues(config)

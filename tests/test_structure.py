@@ -15,7 +15,7 @@ import pcnn_keras
 FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config internals quiet",
-    "data": "pixels images blobs masks sources pipeline",
+    "data": "pixels slices images blobs masks sources pipeline",
     " ": "style plots",
     "network": "backend layers networks losses saved model",
     "inference": "noise inputs likelihood rows results importance sampling progression",

@@ -247,11 +247,10 @@ def rounds(model, image, mask, row, seed):
     Returns:
         The first guess, and the row after each round: levels `(width, channels)`.
     """
-    from pcnn_keras.inference.noise import gumbel
+    from pcnn_keras.inference.noise import gumbel, pixel_positions
 
     config = model.config
-    shape = (config.height, config.width, config.channels, config.num_levels)
-    noise = gumbel(np.array([seed]), np.array([0]), shape).numpy()[0, row]
+    noise = gumbel(np.array([seed]), np.array([0]), pixel_positions(config)).numpy()[0, row]
     guess = np.where(mask[row] == 1, image[row], image[row - 1])
     found = [guess]
     while len(found) < 2 or (found[-1] != found[-2]).any():

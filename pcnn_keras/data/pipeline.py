@@ -12,19 +12,21 @@ import tensorflow as tf
 from pcnn_keras.config import Config
 from pcnn_keras.data.blobs import random_blob_masks
 from pcnn_keras.data.masks import mask_kind, parse_mask
-from pcnn_keras.data.pixels import conditioning_input, scale
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import network_inputs, slice_of
 
 HELD_OUT_SEED = 0
 """Of the blob masks under which held-out images are judged: the same in every run."""
 
 
-def examples(levels: Any, masks: Any, num_levels: int) -> tuple[dict, dict, dict]:
+def examples(levels: Any, masks: Any, num_levels: int, k: int = 0, slices: int = 1) -> tuple[dict, dict, dict]:
     """One batch as Keras trains on it.
 
     Args:
         levels: int tensor or array `(batch, height, width, channels)`.
         masks: int tensor or array `(batch, height, width, 1)`, 1 = visible.
         num_levels: of the levels.
+        k, slices: which of the `slices * slices` slices of each image (see `slices`).
 
     Returns:
         `(inputs, targets, weights)`: dicts for the model's inputs (float32 in [0, 1]) and, by head,
@@ -33,16 +35,23 @@ def examples(levels: Any, masks: Any, num_levels: int) -> tuple[dict, dict, dict
     levels = tf.cast(levels, tf.int32)
     masks = tf.cast(masks, tf.float32)
     image = scale(tf.cast(levels, tf.float32), num_levels)
-    inputs = {"image": image, "conditioning": conditioning_input(image, masks, tf.concat)}
+    inputs = network_inputs(image, masks, k, slices, tf.concat, tf.pad)
     heads = ("logits", "conditional_logits")
-    return inputs, dict.fromkeys(heads, levels), dict.fromkeys(heads, 1 - masks)
+    return (inputs, dict.fromkeys(heads, slice_of(levels, k, slices)),
+            dict.fromkeys(heads, 1 - slice_of(masks, k, slices)))
+
+
+def _of_every_slice(levels, masks, config, merge):
+    """`examples` of all slices, their parts put together by `merge`, which takes the list of a part's tensors."""
+    each = [examples(levels, masks, config.num_levels, k, config.slices) for k in range(config.slices**2)]
+    return tf.nest.map_structure(lambda *parts: merge(parts), *each)
 
 
 def training_batches(levels: np.ndarray, config: Config, first_step: int, num_steps: int,
                      mask_device: str | None = None) -> tf.data.Dataset:
     """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
 
-    Masks are drawn inside the pipeline, ahead of the model.
+    Masks are drawn inside the pipeline, ahead of the model, and for each image one of its slices.
 
     Args:
         levels: uint8 `(n, height, width, channels)`, all training images.
@@ -69,8 +78,14 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
 
     def masked(step, chosen):
         with tf.device(mask_device):
-            masks = random_masks(config, tf.stack([tf.constant(config.seed, tf.int64), step]))
-            return examples(chosen, masks, config.num_levels)
+            seed = tf.stack([tf.constant(config.seed, tf.int64), step])
+            masks = random_masks(config, seed)
+            if config.slices == 1:
+                return examples(chosen, masks, config.num_levels)
+            shape, count = (config.batch_size, 1), config.slices**2
+            k = tf.random.stateless_uniform(shape, tf.random.split(seed)[1], 0, count, tf.int32)
+            return _of_every_slice(
+                chosen, masks, config, lambda parts: tf.gather_nd(tf.stack(parts, axis=1), k, batch_dims=1))
 
     steps = tf.data.Dataset.range(first_step, first_step + num_steps)
     return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
@@ -144,6 +159,6 @@ def held_out_batches(levels: np.ndarray, config: Config, devices: int = 1) -> tf
 
     def share(i):
         part = slice(ends[i], ends[i + 1])
-        return examples(levels[part], masks[part], config.num_levels)
+        return _of_every_slice(levels[part], masks[part], config, lambda parts: tf.concat(parts, axis=0))
 
     return tf.data.Dataset.range(shares).map(share).prefetch(2)

@@ -32,6 +32,7 @@ def signatures(model):
     import tensorflow as tf
 
     from pcnn_keras.data.pipeline import examples
+    from pcnn_keras.data.slices import join
     from pcnn_keras.inference.likelihood import certain_where_visible, score
     from pcnn_keras.inference.rows import CHUNK
     from pcnn_keras.inference.sampling import row_sampler
@@ -50,8 +51,12 @@ def signatures(model):
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
 
-    def inputs(image, mask):
-        return examples(image, mask, config.num_levels)[0]
+    def read(image, mask, k):
+        """What the model reads of slice k."""
+        return examples(image, mask, config.num_levels, k, config.slices)[0]
+
+    def logits(image, mask):
+        return join([model(read(image, mask, k))["logits"] for k in range(config.slices**2)], config.slices)
 
     def inpaint(image, mask, num_samples, temperature, seed):
         image, mask, num_samples, temperature, seed = _shaped(
@@ -62,7 +67,7 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        context = model.conditioner(inputs(image, mask)["conditioning"])
+        context = model.conditioner(read(image, mask, 0)["conditioning"])
         total = tf.shape(image)[0] * num_samples
 
         def chunk(start, samples, nats):
@@ -70,7 +75,7 @@ def signatures(model):
             of, completion = number // num_samples, number % num_samples
             images = tf.range(of[0], of[-1] + 1)
             drawn, gained = row_sampler(model)(
-                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, context)), of - of[0],
+                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, mask, context)), of - of[0],
                 tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
             i = start // CHUNK
             return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
@@ -88,11 +93,11 @@ def signatures(model):
 
     def log_likelihood(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        return {"log_likelihood": score(model(inputs(image, mask))["logits"], image, mask)}
+        return {"log_likelihood": score(logits(image, mask), image, mask)}
 
     def pixel_probabilities(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        probabilities = tf.nn.softmax(model(inputs(image, mask))["logits"])
+        probabilities = tf.nn.softmax(logits(image, mask))
         return {"probabilities": certain_where_visible(probabilities, image, mask)}
 
     scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),

@@ -17,6 +17,7 @@ on nothing but seed and candidates.
 """
 
 import numpy as np
+import tensorflow as tf
 
 from pcnn_keras.inference.likelihood import log_likelihood
 from pcnn_keras.inference.noise import gumbel
@@ -53,9 +54,9 @@ def resample(completions, weights, seeds, num_samples):
         `Completions` in draw order.
     """
     batch, candidates, *image = completions.samples.shape
-    pixels = int(np.prod(image)) * 256  # beyond any position that a pixel of 256 levels uses
+    beyond = 1 + 256 * np.prod(image)  # any position that a pixel uses
     numbers = completions.draw.reshape(-1).astype(np.int64)
-    noise = gumbel(np.repeat(seeds, candidates), numbers, (1, 1, 1, 1), after=pixels).numpy().reshape(batch, candidates)
+    noise = gumbel(np.repeat(seeds, candidates), numbers, tf.constant([beyond])).numpy().reshape(batch, candidates)
     kept = np.sort(np.argsort(-(weights + noise), axis=1, kind="stable")[:, :num_samples], axis=1)
 
     def take(values):

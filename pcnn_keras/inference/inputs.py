@@ -3,7 +3,8 @@
 import numpy as np
 from keras import tree
 
-from pcnn_keras.data.pixels import conditioning_input, scale
+from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import network_inputs
 from pcnn_keras.errors import InputError
 
 
@@ -48,10 +49,10 @@ def _whole_numbers(name, values, shape, highest):
     return whole
 
 
-def network_inputs(images, masks, num_levels):
-    """The dict that the model takes, from checked arrays: see `PixelConstrainedCNN`."""
-    image = scale(images.astype(np.float32), num_levels)
-    return {"image": image, "conditioning": conditioning_input(image, masks.astype(np.float32), np.concatenate)}
+def inputs_of(images, masks, config, k=0):
+    """What the model reads of slice k, from checked arrays: see `data.slices.network_inputs`."""
+    image = scale(images.astype(np.float32), config.num_levels)
+    return network_inputs(image, masks.astype(np.float32), k, config.slices, np.concatenate, np.pad)
 
 
 def predict(network, inputs, batch_size):

@@ -9,8 +9,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from pcnn_keras.inference.inputs import check_images, expect_finite, network_inputs, predict
-from pcnn_keras.network.backend import single_precision
+@single_precision()
+from pcnn_keras.data.slices import join, visible_to_slice
+from pcnn_keras.inference.inputs import check_images, expect_finite, inputs_of, predict
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
@@ -54,16 +55,32 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: Ar
 
 
 @single_precision()
-def teacher_forced(model, images, masks, batch_size=64):
-    """The model's two heads, from checked arrays: NumPy, by name."""
-    return predict(model, network_inputs(images, masks, model.config.num_levels), batch_size)
+def teacher_forced(model, images, masks, batch_size=64, context=None):
+    """The model's two heads at every pixel of checked arrays: by name, NumPy or, from several slices, tensors.
+
+    Args:
+        context: where the images agree in all that is visible, what `context_of` says of one, `(1, …)`, for the first
+            slice: it is not computed again.
+    """
+    config = model.config
+
+    def heads(k):
+        inputs = inputs_of(images, masks, config, k)
+        if k or context is None:
+            return predict(model, inputs, batch_size)
+        same = {name: np.repeat(x, len(images), axis=0) for name, x in context.items()}
+        return {"logits": predict(model.decoder, {"image": inputs["image"], **same}, batch_size),
+                "conditional_logits": same["conditional_logits"]}
+
+    parts = [heads(k) for k in range(config.slices**2)]
+    return {name: join([part[name] for part in parts], config.slices) for name in parts[0]}
 
 
 @single_precision()
-def context_of(model, images, masks, batch_size=64):
-    """What `networks.condition` says of images, from checked arrays; hidden pixels are not looked at."""
-    inputs = network_inputs(np.where(masks == 1, images, 0), masks, model.config.num_levels)
-    return predict(model.conditioner, inputs["conditioning"], batch_size)
+def context_of(model, images, masks, k=0, batch_size=64):
+    """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
+    images = np.where(visible_to_slice(masks, k, model.config.slices) == 1, images, 0)
+    return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], batch_size)
 
 
 def certain_where_visible(probabilities, images, masks):

@@ -15,11 +15,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError
-from pcnn_keras.inference.inputs import as_array, check_images, predict
-from pcnn_keras.inference.likelihood import certain_where_visible, context_of
-from pcnn_keras.inference.sampling import Request, check_seeds, draw, inpaint
+from pcnn_keras.inference.inputs import as_array, check_images
+from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
+from pcnn_keras.inference.sampling import Request, check_seeds, draw, inpaint, occlude
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
@@ -85,12 +85,14 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
     sample = check_images(model.config, as_array("sample", sample)[None], masks)[0][0]
     if ((sample != images[0]) & (masks[0] == 1)).any():
         raise InputError("`sample` differs from `image` at visible pixels.")
-    order = np.cumsum(masks[0] == 0).reshape(masks[0].shape)  # 1 for the first hidden pixel, 2 …
+    order = _order(masks[0], model.config.slices)
     if num_stages is None:
-        drawn = np.unique([0, *order[:, -1, 0]])  # at the end of each row
+        slices = range(model.config.slices**2)
+        ends = [slice_of(order[None], k, model.config.slices)[0, :, -1, 0] for k in slices]
+        drawn = np.unique([0, *np.concatenate(ends)])  # at the end of each row
     else:
         drawn = np.round(np.linspace(0, order.max(), num_stages)).astype(int)
-    context = context_of(model, images, masks)
+    occluded = occlude(model, images, masks)
     others = np.random.default_rng(seed).integers(0, 2**63, len(drawn))  # not the noise that the completion had
     for i, count in enumerate(drawn):
         def report(share, i=i):
@@ -99,9 +101,19 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
 
         known = np.where(order <= count, 1, masks[0]).astype(np.int32)
         request = Request(num_continuations, 1.0, others[i : i + 1], progress=report)
-        continued = draw(model, sample[None], known[None], context, request).samples[0]
-        image = scale(continued.astype(np.float32), model.config.num_levels)
-        same = {name: np.broadcast_to(x, (num_continuations, *x.shape[1:])) for name, x in context.items()}
-        probabilities = ops.softmax(predict(model.decoder, {"image": image, **same}, 64))
-        probabilities = certain_where_visible(ops.mean(probabilities, axis=0), sample, known)
+        so_far = occluded._replace(levels=sample[None], masks=known[None])
+        continued = draw(model, so_far, request).samples[0]
+        visible = np.repeat(masks, num_continuations, axis=0)
+        logits = teacher_forced(model, continued, visible, context=occluded.context)["logits"]
+        probabilities = certain_where_visible(ops.mean(ops.softmax(logits), axis=0), sample, known)
         yield Progression(sample, known, ops.convert_to_numpy(probabilities))
+
+
+def _order(mask, slices):
+    """When each hidden pixel is drawn: 1, 2, …; at visible ones, as the last hidden one before it."""
+    order, done = np.zeros(mask.shape, int), 0
+    for k in range(slices**2):
+        part = slice_of(mask[None], k, slices)[0]
+        slice_of(order[None], k, slices)[0][...] = done + np.cumsum(part == 0).reshape(part.shape)
+        done += (part == 0).sum()
+    return order

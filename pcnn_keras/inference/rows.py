@@ -11,15 +11,17 @@ A pixel depends only on those before it, so each round makes at least one more p
 one fixed point is what drawing pixel after pixel gives.
 
 A row is `(width, n, …)`: columns, then completions. What the conditioning network says of an
-image, its context, is there once, and each completion takes its image's.
+image, its context, is there once, and each completion takes its image's. In slices (see `data.slices`) that
+holds for the first; what it says of a later one depends on what was drawn before, so each completion has its own.
 """
 
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import join, network_inputs, slice_of
 from pcnn_keras.inference import noise
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import prior_layers
@@ -57,6 +59,7 @@ class RowPrior:
 
     def __init__(self, model):
         self.config = model.config
+        self.height, self.width = self.config.slice_size
         self._blocks, head = prior_layers(model.prior)
         self._vertical, self._horizontal = zip(*(block.row_form() for block in self._blocks))
         self._head = [layer.row_form() for layer in head]
@@ -84,11 +87,11 @@ class RowPrior:
         def keep(x):
             padded = tf.pad(x, [(0, 0), (reach, 0), (0, 0), (0, 0)])
             kept = tf.transpose(padded[:, tf.shape(padded)[1] - reach :], (2, 0, 1, 3))
-            return tf.reshape(kept, (self.config.width, -1, reach * x.shape[-1]))
+            return tf.reshape(kept, (self.width, -1, reach * x.shape[-1]))
 
         def nothing():
             widths = [self.config.channels] + [self.config.filters] * (len(self._blocks) - 1)
-            return [tf.zeros((self.config.width, tf.shape(image)[0], reach * width)) for width in widths]
+            return [tf.zeros((self.width, tf.shape(image)[0], reach * width)) for width in widths]
 
         def one_pass():
             v, above = image[:, :first], None if features is None else features[:, :first]
@@ -121,7 +124,7 @@ class RowPrior:
             h = horizontal(h, link)
         for layer in self._head:
             h = layer(h)
-        h = tf.reshape(h, (self.config.width, -1, self.config.channels, self.config.num_levels))
+        h = tf.reshape(h, (self.width, -1, self.config.channels, self.config.num_levels))
         return self._merge((h, *row.context.values()))
 
 
@@ -130,28 +133,59 @@ def sampler(model):
 
     Returns:
         A `tf.function` of `levels` int32 `(m, height, width, channels)` (hidden pixels at any level),
-        `masks` int32 `(m, height, width, 1)`, `context`, the conditioner's outputs `(m, …)`, `image_of`
-        int32 `(n,)`, the image that each completion is of, `seeds` and `completions` int64 `(n,)`, and
-        `temperature` float32 `()`. It returns levels int32 `(n, height, width, channels)`, and
+        `masks` int32 `(m, height, width, 1)`, `visible` of the same form, the pixels that the conditioning
+        network sees, `context`, the conditioner's outputs for these, of the first slice `(m, …)`,
+        `image_of` int32 `(n,)`, the image that each completion is of, `seeds` and `completions` int64
+        `(n,)`, and `temperature` float32 `()`. It returns levels int32 `(n, height, width, channels)`, and
         log-likelihoods in nats, float32 `(n,)`.
     """
-    config, reference = model.config, weakref.ref(model)  # or no model that has been used would ever be forgotten
-    size = (config.height, config.width, config.channels)
-    images = [tf.TensorSpec((None, *size), tf.int32), tf.TensorSpec((None, *size[:2], 1), tf.int32),
-              {name: tf.TensorSpec(output.shape, tf.float32) for name, output in model.conditioner.output.items()}]
+    reference: Any = weakref.ref(model)  # or no model that has been used would ever be forgotten
+    config = model.config
+    size = (config.height, config.width)
+    ints = [tf.TensorSpec((None, *size, planes), tf.int32) for planes in (config.channels, 1, 1)]
+    context = {name: tf.TensorSpec(output.shape, tf.float32) for name, output in model.conditioner.output.items()}
     completions = [tf.TensorSpec((None,), kind) for kind in (tf.int32, tf.int64, tf.int64)]
+    pieces = [tf.TensorSpec((None, *config.slice_size, planes), tf.int32) for planes in (config.channels, 1)]
+    noise_spec = tf.TensorSpec((None, *config.slice_size, config.channels, config.num_levels), tf.float32)
 
-    @tf.function(input_signature=[*images, *completions, tf.TensorSpec((), tf.float32)], jit_compile=False,
+    @tf.function(input_signature=[*pieces, context, tf.TensorSpec((None,), tf.int32), noise_spec], jit_compile=False,
                  autograph=False)
-    def sample(levels, masks, context, image_of, seeds, completions, temperature):
-        gumbel = noise.gumbel(seeds, completions, (*size, config.num_levels))
-        return _sample(RowPrior(reference()), levels, masks, context, image_of, temper(gumbel, temperature))
+    def sample_slice(levels, masks, context, image_of, noise):
+        return _sample_slice(RowPrior(reference()), levels, masks, context, image_of, noise)
+
+    @tf.function(input_signature=[*ints, context, *completions, tf.TensorSpec((), tf.float32)], jit_compile=False,
+                 autograph=False)
+    def sample(levels, masks, visible, context, image_of, seeds, completions, temperature):
+        def noise_of(k):
+            positions = slice_of(noise.pixel_positions(config)[None], k, config.slices)[0]
+            return temper(noise.gumbel(seeds, completions, positions), temperature)
+
+        def draw_slice(k, levels):
+            """Of completions that are drawn up to there; each has a context of its own."""
+            seen = tf.cast(visible, tf.float32)
+            read = network_inputs(scaled(levels, config), seen, k, config.slices, tf.concat, tf.pad)
+            return sample_slice(slice_of(levels, k, config.slices), slice_of(masks, k, config.slices),
+                                reference().conditioner(read["conditioning"]), tf.range(tf.size(image_of)), noise_of(k))
+
+        first, nats = sample_slice(slice_of(levels, 0, config.slices), slice_of(masks, 0, config.slices), context,
+                                   image_of, noise_of(0))
+        if config.slices == 1:
+            return first, nats
+        levels, masks, visible = (tf.gather(x, image_of) for x in (levels, masks, visible))
+        drawn = [first] + [slice_of(levels, k, config.slices) for k in range(1, config.slices**2)]
+        for k in range(1, len(drawn)):
+            nothing = drawn[k], tf.zeros_like(nats)
+            anything = tf.reduce_any(slice_of(masks, k, config.slices) == 0)
+            drawn[k], gained = tf.cond(
+                anything, lambda k=k: draw_slice(k, join(drawn, config.slices)), lambda nothing=nothing: nothing)
+            nats += gained
+        return join(drawn, config.slices), nats
 
     return sample
 
 
-def _sample(prior, levels, masks, context, image_of, noise):
-    """All rows from the first to the last that has hidden pixels. Arguments as `sampler`'s; noise is tempered."""
+def _sample_slice(prior, levels, masks, context, image_of, noise):
+    """All rows from the first to the last that has hidden pixels. Arguments as of `sampler`'s; noise is tempered."""
     config = prior.config
     hidden = tf.equal(masks, 0)
     levels = tf.where(hidden, 0, levels)

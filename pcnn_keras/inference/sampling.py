@@ -15,16 +15,18 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from keras import tree
 from numpy.typing import ArrayLike
 
 from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import rows
 from pcnn_keras.inference.importance import log_weights, resample
 from pcnn_keras.inference.inputs import as_array, check_images, expect_finite
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
-from pcnn_keras.inference.noise import gumbel
+from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.results import Completions
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
@@ -81,7 +83,7 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
     if sampler == "fast":
         expect_tensorflow("The fast sampler")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
-    result = draw(model, images, masks, context_of(model, images, masks), request)
+    result = draw(model, occlude(model, images, masks), request)
     if candidates:
         result = resample(result, log_weights(model, result), request.seeds, num_samples)
     return Completions(*(field[0] for field in result)) if single else result
@@ -99,19 +101,36 @@ class Request(NamedTuple):
     first: int = 0
 
 
-@single_precision()
-def draw(model, levels, masks, context, request):
-    """What `inpaint` does, from checked arguments and a given context.
+class Occluded(NamedTuple):
+    """Images of which hidden pixels are to be drawn. See `occlude`.
 
-    Args:
-        levels, masks: as `inpaint`'s `image` and `mask`, with a batch axis; what is visible stays.
-        context: of `context_of`. That of the images' own masks makes completions; that of smaller
-            masks, continuations of what is drawn so far.
-        request: a `Request`.
-
-    Returns:
-        `Completions` of the batch.
+    Fields:
+        levels: int32 `(m, height, width, channels)`.
+        masks: int32 `(m, height, width, 1)`, 0 where pixels are to be drawn.
+        visible: of the same form, 1 where the conditioning network sees them: where fewer are than need
+            not be drawn, completions are continuations of what is drawn so far.
+        context: of `context_of`, for what is visible, of the first slice.
     """
+
+    levels: np.ndarray
+    masks: np.ndarray
+    visible: np.ndarray
+    context: dict
+
+    def take(self, index):
+        """Some of the images."""
+        return Occluded(*tree.map_structure(lambda x: x[index], tuple(self)))
+
+
+def occlude(model, images, masks):
+    """The `Occluded` of checked arrays, as `inpaint` has them, with a batch axis; runs the conditioning network."""
+    return Occluded(images, masks, masks, context_of(model, images, masks))
+
+
+@single_precision()
+def draw(model, occluded, request):
+    """What `inpaint` does: `Completions` of the batch of an `Occluded`, as a `Request` asks for."""
+    levels = occluded.levels
     number = np.arange(len(levels) * request.num_samples)  # one for each completion to be drawn
     image_of, completion = number // request.num_samples, request.first + number % request.num_samples
     workers, most = _workers(request.sampler)
@@ -133,8 +152,8 @@ def draw(model, levels, masks, context, request):
                     request.progress(sum(done.values()) / len(number))
 
         with tf.device(device):
-            return draw_chunk(model, levels[images], masks[images], {name: x[images] for name, x in context.items()},
-                              of - of[0], request.seeds[of], completion[part], np.float32(request.temperature), report)
+            return draw_chunk(model, occluded.take(images), of - of[0], request.seeds[of], completion[part],
+                              np.float32(request.temperature), report)
 
     samples = np.empty((len(number), *levels.shape[1:]), np.int32)
     likelihood = np.empty(len(number), np.float32)
@@ -204,26 +223,31 @@ def row_sampler(model):
     return _samplers[model]
 
 
-def _fast(model, levels, masks, context, image_of, seeds, completions, temperature, report):
-    drawn, nats = row_sampler(model)(levels, masks, context, image_of.astype(np.int32), seeds, completions, temperature)
+def _fast(model, occluded, image_of, seeds, completions, temperature, report):
+    drawn, nats = row_sampler(model)(*occluded, image_of.astype(np.int32), seeds, completions, temperature)
     report(1)
     return drawn.numpy(), nats.numpy()
 
 
-def _raster(model, levels, masks, context, image_of, seeds, completions, temperature, report):
-    """A pixel at a time, for each completion; the oracle that anything faster is held against."""
-    config = model.config
-    masks, context = masks[image_of], {name: x[image_of] for name, x in context.items()}
+def _raster(model, occluded, image_of, seeds, completions, temperature, report):
+    """Slice after slice, pixel after pixel, for each completion; the oracle that anything faster is held against."""
+    config, slices = model.config, model.config.slices
+    levels, masks, visible, _ = occluded.take(image_of)
     hidden = masks[..., 0] == 0
-    levels = np.where(masks == 1, levels[image_of], 0)
-    shape = (config.height, config.width, config.channels, config.num_levels)
-    noise = rows.temper(gumbel(tf.constant(seeds), tf.constant(completions), shape), temperature).numpy()
-    pixels = np.argwhere(hidden.any(axis=0))
-    for i, (row, column) in enumerate(pixels):
-        for channel in range(config.channels):
-            image = scale(levels.astype(np.float32), config.num_levels)
-            at = (slice(None), row, column, channel)
-            logits = model.decoder.predict_on_batch({"image": image, **context})[at]
-            levels[at] = np.where(hidden[:, row, column], rows.draw(logits, noise[at]).numpy(), levels[at])
-        report((i + 1) / len(pixels))
+    levels = np.where(masks == 1, levels, 0)
+    noise = gumbel(tf.constant(seeds), tf.constant(completions), pixel_positions(config))
+    noise = rows.temper(noise, temperature).numpy()
+    done = 0
+    for k in range(slices**2):
+        part, open_, held = (slice_of(x, k, slices) for x in (levels, hidden, noise))  # views: drawing fills `levels`
+        pixels = np.argwhere(open_.any(axis=0))
+        context = context_of(model, levels, visible, k) if len(pixels) else {}
+        for row, column in pixels:
+            for channel in range(config.channels):
+                image = scale(part.astype(np.float32), config.num_levels)
+                at = (slice(None), row, column, channel)
+                logits = model.decoder.predict_on_batch({"image": image, **context})[at]
+                part[at] = np.where(open_[:, row, column], rows.draw(logits, held[at]).numpy(), part[at])
+            done += 1
+            report(done / hidden.any(axis=0).sum())
     return levels, log_likelihood(model, levels, masks)

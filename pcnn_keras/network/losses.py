@@ -44,15 +44,17 @@ class Nats(keras.metrics.Metric):
 
     Args:
         per: "image" or "hidden_pixel" (all colour channels of a pixel together).
+        parts: of how many an image consists, of which each counts as a share (see `data.slices`).
 
     `update_state` takes levels `(batch, height, width, channels)`, logits of one more axis, and
     weights `(batch, height, width, 1)`: 1 at hidden pixels; without weights, all are hidden.
     """
 
-    def __init__(self, per="image", name=None, **kwargs):
+    def __init__(self, per="image", parts=1, name=None, **kwargs):
         _expect("per", per, ("image", "hidden_pixel"))
         super().__init__(name=name or f"nats_per_{per}", **kwargs)
         self.per = per
+        self.parts = parts
         self.nats = self.add_variable((), "zeros", name="nats")
         self.count = self.add_variable((), "zeros", name="count")
 
@@ -62,13 +64,13 @@ class Nats(keras.metrics.Metric):
         nats = ops.sparse_categorical_crossentropy(ops.cast(y_true, "int32"), y_pred, from_logits=True)
         self.nats.assign_add(ops.sum(nats * ops.cast(sample_weight, nats.dtype)))
         count = ops.sum(sample_weight) if self.per == "hidden_pixel" else ops.shape(y_true)[0]
-        self.count.assign_add(ops.cast(count, self.count.dtype))
+        self.count.assign_add(ops.cast(count, self.count.dtype) / (self.parts if self.per == "image" else 1))
 
     def result(self):
-        return self.nats / ops.maximum(self.count, 1)
+        return self.nats / ops.maximum(self.count, 1 / self.parts)
 
     def get_config(self):
-        return {**super().get_config(), "per": self.per}
+        return {**super().get_config(), "per": self.per, "parts": self.parts}
 
 
 def _expect(name, value, choices):

@@ -28,7 +28,7 @@ class PixelConstrainedCNN(keras.Model):
     Inputs (a dict):
         image: float32 `(batch, height, width, channels)` in [0, 1], all pixels.
         conditioning: float32 `(batch, height, width, channels + 1)`: hidden pixels at 0, and the
-            mask (1 = visible) appended.
+            mask (1 = visible) appended. With slices, both are those of one slice: see `data.slices`.
 
     Outputs (a dict), each float32 `(batch, height, width, channels, num_levels)`:
         logits: of p(x_i | x_<i, c).
@@ -44,9 +44,8 @@ class PixelConstrainedCNN(keras.Model):
     @single_precision()
     def __init__(self, config, **kwargs):
         config = Config.from_dict(config) if isinstance(config, dict) else config
-        size = (config.height, config.width)
-        image = keras.Input((*size, config.channels), name="image")
-        conditioning = keras.Input((*size, config.channels + 1), name="conditioning")
+        image = keras.Input((*config.slice_size, config.channels), name="image")
+        conditioning = keras.Input(config.conditioning_shape, name="conditioning")
         conditioner = keras.Model(conditioning, condition(conditioning, config), name="conditioner")
         handed_on = {name: keras.Input(output.shape[1:], name=name) for name, output in conditioner.output.items()}
         of_prior = {"image": image, **{name: handed_on[name] for name in ("features",) if name in handed_on}}

@@ -51,7 +51,7 @@ def condition(conditioning, config):
 
     Args:
         conditioning: `(batch, height, width, channels + 1)`: the image in [0, 1] with hidden
-            pixels at 0, then the mask (1 = visible).
+            pixels at 0, then the mask (1 = visible). Of slices see `data.slices.network_inputs`.
         config: a `Config`.
 
     Returns:
@@ -59,7 +59,10 @@ def condition(conditioning, config):
         with the merge "weighted" also `weights` `(batch, height, width, 2)`, of the prior's logits and
         of these; with "blocks" also `features` `(batch, height, width, filters)`.
     """
-    x = (_unet if config.conditioner == "unet" else _residual_stack)(conditioning, config)
+    x = _conv(config.filters, config.kernel_size, "conditioning_entry")(conditioning)
+    if config.slices > 1:
+        x = x[:, 1:, 1:]  # from here on, the cells of the slice's own pixels
+    x = (_unet if config.conditioner == "unet" else _residual_stack)(x, config)
     logits = _conv(config.channels * config.num_levels, 1, "conditioning_output", near_zero())(x)
     outputs = {"conditional_logits": _by_level(logits, config, "conditional_logits")}
     if config.merge == "weighted":
@@ -71,7 +74,6 @@ def condition(conditioning, config):
 
 def _residual_stack(x, config):
     """The paper's: residual blocks at full size, each seeing `kernel_size // 2` pixels further."""
-    x = _conv(config.filters, config.kernel_size, "conditioning_entry")(x)
     for i in range(config.conditioning_depth):
         x = ResidualBlock(config.filters, config.kernel_size, name=f"conditioning_block_{i + 1}")(x)
     return x
@@ -83,7 +85,7 @@ def _unet(x, config):
     The blocks are shared out evenly over the sizes on the way down and up, the coarsest first. There,
     each cell attends to all others, if `attention_heads` is not 0. Sides may be odd: half is rounded up.
     """
-    sides = [(config.height, config.width)]
+    sides = [config.slice_size]
     while max(sides[-1]) > COARSEST:
         sides.append(tuple(-(-side // 2) for side in sides[-1]))
     scales = len(sides)
@@ -92,7 +94,6 @@ def _unet(x, config):
     blocks = _share_out(config.conditioning_depth, stages)
     passed: list = []  # what the way up adds to, by scale
 
-    x = _conv(widths[0], config.kernel_size, "conditioning_entry")(x)
     for stage, scale in enumerate(stages):
         if stage and stage < scales:
             x = _conv(widths[scale], 3, f"conditioning_down_{scale}", strides=2)(x)
@@ -122,7 +123,7 @@ def _conv(filters, kernel_size, name, initializer="glorot_uniform", strides=1):
 
 
 def _by_level(logits, config, name):
-    shape = (config.height, config.width, config.channels, config.num_levels)
+    shape = (*config.slice_size, config.channels, config.num_levels)
     return keras.layers.Reshape(shape, name=name)(logits)
 
 

@@ -25,7 +25,7 @@ def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):
         optimizer(learning_rate(config, total_steps), global_clipnorm=config.clip_norm or None),
         loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
         loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
-        weighted_metrics={head: [Nats("image"), Nats("hidden_pixel")] for head in HEADS},
+        weighted_metrics={head: [Nats("image", config.slices**2), Nats("hidden_pixel")] for head in HEADS},
         jit_compile=model.jit_compile,
     )
 

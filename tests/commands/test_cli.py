@@ -175,7 +175,7 @@ def test_help_is_no_mistake(call, script):
 
 
 def test_training_and_then_sampling_leave_what_the_interface_promises(call, call_here, tmp_path):
-    """The README's two commands, in small; TensorFlow's start-up log stays away."""
+    """Train, then sample, in small; TensorFlow's start-up log stays away."""
     trained = call("train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 --filters 4 --depth 1 "
                    "--num-levels 3 --size 4 --seed 5")
     assert (trained.returncode, trained.stderr) == (0, "")

@@ -8,7 +8,7 @@ import pcnn_keras as pcnn
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
 from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table
-from pcnn_keras.inference.inputs import network_inputs
+from pcnn_keras.inference.inputs import inputs_of
 from pcnn_keras.inference.likelihood import score
 
 
@@ -39,9 +39,9 @@ def test_a_classifier_learns(digits):
 def test_likelihoods_of_the_parts(tiny):
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2, (7, 4, 5, 1)), rng.integers(0, 2, (7, 4, 5, 1))
-    inputs = network_inputs(images, masks, 2)
+    inputs = inputs_of(images, masks, tiny.config)
     heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny(inputs)["conditional_logits"],
-             "unconditional": tiny(network_inputs(images, 0 * masks, 2))["logits"]}
+             "unconditional": tiny(inputs_of(images, 0 * masks, tiny.config))["logits"]}
     found = likelihoods(tiny, images, masks, batch_size=3)
     assert set(found) == set(heads)
     for name, logits in heads.items():

@@ -2,14 +2,21 @@
 
 import numpy as np
 
-from pcnn_keras.inference.noise import gumbel
+from pcnn_keras.config import Config
+from pcnn_keras.inference.noise import gumbel, pixel_positions
 
 SHAPE = (2, 3, 3, 4)
 
 
 def noise(pairs, shape=SHAPE):
     seeds, completions = np.array(pairs, np.int64).T
-    return gumbel(seeds, completions, shape).numpy()
+    positions = np.arange(1, np.prod(shape) + 1).reshape(shape)
+    return gumbel(seeds, completions, positions).numpy()
+
+
+def test_positions_are_in_raster_order_from_one():
+    found = pixel_positions(Config(height=2, width=3, channels=3, num_levels=4))
+    np.testing.assert_array_equal(found, np.arange(1, 73).reshape(2, 3, 3, 4))
 
 
 def test_the_promised_values():

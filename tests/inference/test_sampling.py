@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import list_images, read_levels
 from pcnn_keras.inference import noise, rows
-from pcnn_keras.inference.inputs import network_inputs
+from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import Completions
 from pcnn_keras.network.layers import MaskedConv2D
 
@@ -40,6 +40,8 @@ MASKS = {
     {"height": 1, "width": 6},
     {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
     {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}, *MERGES[1:],
+    {"slices": 2, "height": 6, "width": 4, "merge": "blocks"},
+    {"slices": 4, "height": 8, "width": 4, "channels": 3, "num_levels": 3, **MERGES[-1]},
     {"merge": "blocks", "feature_stacks": "vertical"}, {"merge": "blocks", "feature_stacks": "horizontal"}])
 def test_fast_equals_raster(changes):
     rng = np.random.default_rng(0)
@@ -60,11 +62,14 @@ def test_fast_equals_raster(changes):
 def cases(draw_value):
     """A small model of any kind, images, masks, and how to draw."""
     size, channels = st.integers(1, 6), draw_value(st.sampled_from([1, 3]))
+    merge = draw_value(st.sampled_from([*MERGES, {**MERGES[-1], "slices": 2}]))
+    cells = merge.get("slices", 1)
     config = TINY.replace(
-        height=draw_value(size), width=draw_value(size), channels=channels, num_levels=draw_value(st.integers(2, 5)),
+        height=cells * draw_value(size), width=cells * draw_value(size), channels=channels,
+        num_levels=draw_value(st.integers(2, 5)),
         filters=draw_value(st.integers(3, 8)), prior_depth=draw_value(st.integers(0, 2)),
         kernel_size=draw_value(st.sampled_from([3, 5])), head_filters=draw_value(st.sampled_from([0, 5])),
-        **draw_value(st.sampled_from(MERGES)))
+        **merge)
     rng = np.random.default_rng(draw_value(st.integers(0, 2**32)))
     shape = (draw_value(st.integers(1, 3)), config.height, config.width)
     images = rng.integers(0, config.num_levels, (*shape, channels))
@@ -79,10 +84,9 @@ def margin(model, images, masks, samples, seed, temperature):
     """How far from a tie the draw at each sample's every pixel is, if what comes before it is drawn."""
     batch, count = samples.shape[:2]
     flat, visible = samples.reshape(-1, *samples.shape[2:]), np.repeat(masks, count, axis=0)
-    inputs = network_inputs(flat, visible, model.config.num_levels)
-    logits = model.predict(inputs, verbose=0)["logits"]
+    logits = np.asarray(teacher_forced(model, flat, visible)["logits"])
     held = noise.gumbel(tf.fill([len(flat)], tf.constant(seed, tf.int64)),
-                        tf.tile(tf.range(count, dtype=tf.int64), [batch]), logits.shape[1:]).numpy()
+                        tf.tile(tf.range(count, dtype=tf.int64), [batch]), noise.pixel_positions(model.config)).numpy()
     tempered = logits / temperature + held if temperature else logits
     two = np.sort(tempered, axis=-1)[..., -2:]
     return (two[..., 1] - two[..., 0]).reshape(samples.shape)

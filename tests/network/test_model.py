@@ -83,7 +83,7 @@ def test_conditional_logits_see_every_visible_pixel_and_the_mask(merge):
     assert (np.abs(tape.jacobian(picked, x, experimental_use_pfor=False)[:, 0]) > 0).all()
 
 
-@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize("merge", [*MERGES, {"merge": "blocks", "slices": 2}])
 @pytest.mark.parametrize("channels, num_levels", [(1, 2), (1, 3), (3, 2)])
 def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
     config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
