@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-@single_precision()
 from pcnn_keras.data.slices import join, visible_to_slice
 from pcnn_keras.inference.inputs import check_images, expect_finite, inputs_of, predict
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
