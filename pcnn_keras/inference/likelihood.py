@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import join, visible_to_slice
+from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import check_images, expect_finite, inputs_of, predict
 from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
@@ -34,6 +35,7 @@ def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLi
         InputError: if shapes or values do not fit the model.
     """
     images, masks = check_images(model.config, images, masks)
+    batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
     expect_finite(nats)
     return nats
@@ -50,6 +52,7 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: Ar
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
     images, masks = check_images(model.config, images, masks)
+    batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     logits = teacher_forced(model, images, masks, batch_size)["logits"]
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
 

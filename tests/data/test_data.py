@@ -329,3 +329,14 @@ def test_tfds_own_variable_says_where_sets_are(tmp_path):
                                   "huggingface:mnist"])
 def test_an_unknown_set_is_a_mistake(tmp_path, no_network, name):
     assert name in refused(name, str(tmp_path))
+
+
+def test_images_that_no_memory_holds_are_foreseen(tmp_path, monkeypatch, no_network):
+    for i in range(20):
+        write(tmp_path / f"{i:02}.png", 6, 6)
+    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+    monkeypatch.setattr("pcnn_keras.data.sources.resize", None)
+    for dataset in ("digits", "folder", "tiny_set"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "sysconf", lambda name: 2**14)  # a machine of 268 MB
+            assert "GB of memory" in refused(dataset, str(tmp_path), size=4096)
