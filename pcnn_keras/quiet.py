@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from types import ModuleType
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.internals import absent
+
+ADDRESSES = 3 * 10**9
+"""That the smallest of the programs has; what is used of them is far less."""
 
 _descriptor = Lock()
 
@@ -32,8 +36,12 @@ def import_tensorflow() -> ModuleType:
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
 
     Raises:
-        InputError: if Keras is set to run on something else.
+        InputError: if Keras is set to run on something else, or if TensorFlow would have too little memory to start.
     """
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most != resource.RLIM_INFINITY and most < ADDRESSES:  # it would end the process itself
+        raise InputError(f"TensorFlow needs {ADDRESSES / 1e9:.0f} GB of addresses. Received: "
+                         f"{most / 1e9:.1f} GB (ulimit -v).")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(logging.ERROR)

@@ -47,6 +47,7 @@ def signatures(model):
         with tf.control_dependencies([
                 _expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
                 _expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
+                _expect(tf.shape(image)[0] >= 1, "image: expected at least one"),
                 _expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)

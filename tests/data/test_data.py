@@ -7,6 +7,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, TINY
 from PIL import Image
 
@@ -340,3 +341,13 @@ def test_images_that_no_memory_holds_are_foreseen(tmp_path, monkeypatch, no_netw
         with monkeypatch.context() as patch:
             patch.setattr(os, "sysconf", lambda name: 2**14)  # a machine of 268 MB
             assert "GB of memory" in refused(dataset, str(tmp_path), size=4096)
+
+
+@pytest.mark.parametrize("device", ["/job:nowhere/task:0/device:GPU:0", "no device at all"])
+def test_where_a_device_refuses_to_make_masks_the_processor_does(device, capsys):
+    expected = next(iter(training_batches(LEVELS, CONFIG, 0, 2)))
+    assert capsys.readouterr().out == ""
+    found = next(iter(training_batches(LEVELS, CONFIG, 0, 2, mask_device=device)))
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "the processor makes them" in said and device in said
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)

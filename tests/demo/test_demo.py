@@ -235,7 +235,7 @@ def test_a_slider_says_on_the_page_what_it_does_not_take():
         assert not caught.value.print_exception
 
 
-@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such host", "", "x" * 300])
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such host", "x" * 300])
 def test_an_address_that_is_none_of_this_machines_is_said(host, folder):
     pytest.importorskip("gradio")
     from pcnn_keras.demo.page import check_host
