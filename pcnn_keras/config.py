@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 from pcnn_keras.files import replacing
 
 MOST_BLOBS = 1000
@@ -209,22 +209,22 @@ def settings() -> list[tuple[str, Any, Setting]]:
 def _check(config: Config, name: str, kind: Any, declared: Setting) -> None:
     value: Any = getattr(config, name)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < 2**1000 else math.inf
     elif kind is tuple and type(value) is list:  # as JSON has it
         value = tuple(value)
     object.__setattr__(config, name, value)
     if type(value) is not kind:
-        raise InputError(f"`{name}` must be of type {kind.__name__}. Received: {value!r}.")
+        raise InputError(f"`{name}` must be of type {kind.__name__}. Received: {shown(value)}.")
     if kind is float and not math.isfinite(value):
-        raise InputError(f"`{name}` must be a finite number. Received: {value}.")
+        raise InputError(f"`{name}` must be a finite number. Received: {shown(value)}.")
     if kind is int and declared.most is None and abs(value) >= 2**31:
-        raise InputError(f"`{name}` must be below 2^31. Received: {value}.")
+        raise InputError(f"`{name}` must be below 2^31. Received: {shown(value)}.")
     _expect(config, name, declared.expected(value))
 
 
 def _expect(config: Config, name: str, expected: str | None) -> None:
     if expected:
-        raise InputError(f"`{name}` must be {expected}. Received: {getattr(config, name)!r}.")
+        raise InputError(f"`{name}` must be {expected}. Received: {shown(getattr(config, name))}.")
 
 
 def _check_together(config: Config) -> None:

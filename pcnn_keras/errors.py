@@ -1,5 +1,7 @@
 """What a caller got wrong, and what stopped a run."""
 
+from numbers import Integral
+
 
 class InputError(ValueError):
     """Something that was given is wrong: an argument, a file, a setting, a place to write to.
@@ -7,6 +9,9 @@ class InputError(ValueError):
     Its message is one line that says what was expected and what came. The command line prints it
     and exits with code 2.
     """
+
+    def __init__(self, message=""):
+        super().__init__(" ".join(str(message).split()))  # one line, whatever was given that stands in it
 
 
 class Stopped(RuntimeError):
@@ -22,3 +27,19 @@ class Stopped(RuntimeError):
     def __init__(self, message: str, flags: str | None = ""):
         super().__init__(message)
         self.flags = flags
+
+
+def expect_whole(name, value, least, most):
+    """A value as an int; an `InputError` unless it is a whole number within bounds, of whatever type but bool."""
+    if isinstance(value, bool) or not (isinstance(value, Integral) and least <= int(value) <= most):
+        raise InputError(f"`{name}` must be a whole number from {least} to {most}. Received: {shown(value)}.")
+    return int(value)
+
+
+def shown(value, most=100):
+    """What was given as a message shows it: not at length."""
+    try:
+        text = repr(value)
+    except ValueError:  # of a number with more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= most else f"{text[:most]} …"

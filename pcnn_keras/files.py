@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +73,38 @@ def output_folder(path: Path | str) -> Iterator[None]:
             for folder in made:
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def locked(folder):
+    """`with locked(folder):` one process at a time; the lock ends with its process, however that ends.
+
+    It leaves no file. Where the disk knows no locks on folders (some of networks), there is none.
+
+    Raises:
+        InputError: if another process has it; says which, where that can be known.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is being written by another run{_holder(handle)}.") from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def _holder(handle):
+    with suppress(OSError, IndexError):  # no /proc
+        inode = f":{os.fstat(handle).st_ino}"
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5].endswith(inode):
+                return f", process {fields[4]}"
+    return ""
 
 
 def unwritable(path: Path | str, error: Exception) -> InputError:

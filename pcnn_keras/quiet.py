@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from types import ModuleType
 
 from pcnn_keras.errors import InputError
 from pcnn_keras.internals import absent
+
+ADDRESSES = 3 * 10**9
+"""That the smallest of the programs has; what is used of them is far less."""
 
 _descriptor = Lock()
 
@@ -29,7 +33,15 @@ def silence() -> Iterator[None]:
 
 
 def import_tensorflow() -> ModuleType:
-    """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences."""
+    """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
+
+    Raises:
+        InputError: if Keras is set to run on something else, or if TensorFlow would have too little memory to start.
+    """
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most != resource.RLIM_INFINITY and most < ADDRESSES:  # it would end the process itself
+        raise InputError(f"TensorFlow needs {ADDRESSES / 1e9:.0f} GB of addresses. Received: "
+                         f"{most / 1e9:.1f} GB (ulimit -v).")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -39,20 +51,16 @@ def import_tensorflow() -> ModuleType:
 
 
 def _import_keras():
-    """Imports Keras, with TensorFlow under it and in single precision; its own settings may say something else."""
+    """Keras, with TensorFlow under it and in single precision; its own settings may say something else."""
     try:
         keras = importlib.import_module("keras")
         backend = keras.backend.backend()
         if backend != "tensorflow":
-            raise ValueError(f"the backend {backend!r}; this program needs 'tensorflow'")
+            raise ValueError(f"the backend {backend!r}, where 'tensorflow' is needed")
     except Exception as error:
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
             raise
-        raise InputError(f"Keras cannot be used as its variables (KERAS_BACKEND) or {_keras_settings()} have it: "
-                         f"{error}.") from error
+        settings = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
+        raise InputError(f"Keras cannot be used as KERAS_BACKEND or {settings} has it: {error}.") from error
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
-
-
-def _keras_settings():
-    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -41,7 +42,17 @@ def main():
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
         print(f"Opening {folders[0]} …", flush=True)
         import_tensorflow()
-
+        _import_gradio()
         from pcnn_keras.demo.page import serve
 
+        for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: uploads are removed
+            signal.signal(each, signal.default_int_handler)
         serve(folders, flags.host, flags.port, flags.share)
+
+
+def _import_gradio():
+    try:
+        importlib.import_module("gradio")
+    except ValueError as error:
+        named = ", ".join(sorted(name for name in os.environ if name.startswith("GRADIO_")))
+        raise InputError(f"Gradio cannot be used with a variable as it is, one of {named}: {error}.") from error

@@ -15,13 +15,16 @@ import numpy as np
 import tensorflow as tf
 
 from pcnn_keras.config import MOST_BLOBS
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, expect_whole
 
 COINS = 15
 """Binomial(n, 1/2) is the number of heads among n coins; a random word of 16 bits holds 15, and one to spare."""
 
 MANY = 8000
 """As high as counts go: eight of them, and blobs that start there, still fit into 16 bits."""
+
+MOST_CELLS = 2**30
+"""Pixels of all masks of one call, times iterations: what is kept in memory at once."""
 
 
 def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 4, iter_min: int = 2, iter_max: int = 7,
@@ -44,17 +47,15 @@ def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 
     Raises:
         InputError: if a number is out of range.
     """
-    for name, value, least in (("batch", batch, 1), ("height", height, 1), ("width", width, 1),
-                               ("max_num_blobs", max_num_blobs, 1), ("iter_min", iter_min, 0),
-                               ("iter_max", iter_max, iter_min)):
-        if value < least:
-            raise InputError(f"`{name}` must be at least {least}. Received: {value}.")
-    if max(max_num_blobs, iter_max) > MOST_BLOBS:
-        raise InputError(f"At most {MOST_BLOBS} blobs and iterations. Received: {max_num_blobs} and {iter_max}.")
-    if isinstance(seed, (int, np.integer)):
-        if not 0 <= seed < 2**63:
-            raise InputError(f"`seed` must be from 0 to 2^63 - 1. Received: {seed}.")
-        seed = tf.constant([seed, 0], tf.int64)
+    batch, height, width = (expect_whole(name, value, 1, 2**31 - 1)
+                            for name, value in (("batch", batch), ("height", height), ("width", width)))
+    max_num_blobs = expect_whole("max_num_blobs", max_num_blobs, 1, MOST_BLOBS)
+    iter_min = expect_whole("iter_min", iter_min, 0, MOST_BLOBS)
+    iter_max = expect_whole("iter_max", iter_max, iter_min, MOST_BLOBS)
+    if batch * height * (width + 1) * (iter_max + 1) > MOST_CELLS:
+        raise InputError(f"{batch} masks of {width} x {height} pixels at once are too many.")
+    if not (isinstance(seed, (tf.Tensor, np.ndarray)) and seed.shape == (2,)):
+        seed = tf.constant([expect_whole("seed", seed, 0, 2**63 - 1), 0], tf.int64)
     number, iterations, place, coins = tf.unstack(tf.random.split(seed, 4))
 
     def uniform(shape, low, high, seed):

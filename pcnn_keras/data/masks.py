@@ -8,7 +8,7 @@ import numpy as np
 
 from pcnn_keras.config import MOST_BLOBS
 from pcnn_keras.data.images import read_image
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 
 PARAMETERS = {
     "bottom": "ROWS", "top": "ROWS", "left": "COLUMNS", "right": "COLUMNS", "center": "SIDE",
@@ -66,7 +66,7 @@ def mask_kind(spec: str, files: bool = True) -> MaskKind:
     Args and errors: as `parse_mask`, which finds out in addition whether it fits into the image.
     """
     if not isinstance(spec, str):
-        raise InputError(f"A mask specification must be text. Received: {spec!r}.")
+        raise InputError(f"A mask specification must be text. Received: {shown(spec)}.")
     name, _, text = spec.partition(":")
     if name not in PARAMETERS:
         if not files:

@@ -15,6 +15,8 @@ from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import network_inputs, slice_of
 
+PROCESSOR = "/CPU:0"
+
 HELD_OUT_SEED = 0
 """Of the blob masks under which held-out images are judged: the same in every run."""
 
@@ -57,14 +59,28 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
         levels: uint8 `(n, height, width, channels)`, all training images.
         config: a `Config`; `batch_size`, `seed`, `num_levels` and the blobs' numbers count.
         mask_device: where masks are drawn, such as "/GPU:0"; by default there if there is one, and
-            otherwise on the processor.
+            otherwise on the processor. Where the first batch cannot be made there, one line says so,
+            and the processor makes them all.
 
     Returns:
         A `tf.data.Dataset` of what `examples` returns.
     """
     if mask_device is None:
-        mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
-    with tf.device("/CPU:0"):
+        mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else PROCESSOR
+    batches = _batches(levels, config, first_step, num_steps, mask_device)
+    if mask_device == PROCESSOR:
+        return batches
+    try:  # TensorFlow promises nothing of devices inside a pipeline
+        for _ in batches.take(1):
+            return batches
+    except (tf.errors.OpError, ValueError) as error:
+        reason = " ".join(str(error).split())[:150]
+        print(f"Masks cannot be made on {mask_device} ({reason}): the processor makes them.", flush=True)
+    return _batches(levels, config, first_step, num_steps, PROCESSOR)
+
+
+def _batches(levels, config, first_step, num_steps, mask_device):
+    with tf.device(PROCESSOR):
         images = tf.constant(levels)
 
     def batch(step):

@@ -16,7 +16,7 @@ import numpy as np
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, expect_whole, shown
 
 OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
 """The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
@@ -62,6 +62,11 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         InputError: if the set is unknown, damaged, too small, of mixed or large sizes without `size`,
             or neither prepared nor within reach.
     """
+    if not isinstance(dataset, str):
+        raise InputError(f"The data set must be named. Received: {shown(dataset)}.")
+    if size is not None:
+        size = expect_whole("size", size, 1, 4096)
+
     def prepare(image):
         if grayscale:
             image = convert(image, 1)
@@ -76,11 +81,12 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         return image
 
     if dataset == "digits":
+        _expect_room(dataset, 1797, size)
         train, test = _digits(prepare), None
     elif dataset == "folder" or (dataset == "celeba" and _holds_images(data_dir)):
-        train, test = _folder(data_dir, prepare), None
+        train, test = _folder(data_dir, prepare, size), None
     else:
-        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
+        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare, size)
     return _split(dataset, train, test)
 
 
@@ -149,14 +155,23 @@ def _holds_images(folder):
         name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
 
 
-def _folder(folder, prepare):
+def _folder(folder, prepare, size):
     if folder is None:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
     paths = list_images(folder)
+    _expect_room(str(folder), len(paths), size)
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(lambda path: prepare(read_image(path)), paths))
     channels = max(image.shape[-1] for image in images)
     return _stack([convert(image, channels) for image in images], folder)
+
+
+def _expect_room(name, count, size):
+    """An `InputError` if grey images of a side are more than this machine can hold, twice: as they are put together."""
+    needed, memory = 2 * count * (size or 0) ** 2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise InputError(f"{count} images of {name!r} of {size} x {size} pixels need {needed / 1e9:.0f} GB of memory: "
+                         f"this machine has {memory / 1e9:.0f}.")
 
 
 def _stack(images, name):
@@ -166,7 +181,7 @@ def _stack(images, name):
     return np.stack(images)
 
 
-def _tfds(name, data_dir, feature, prepare):
+def _tfds(name, data_dir, feature, prepare, size=None):
     """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
 
@@ -181,6 +196,7 @@ def _tfds(name, data_dir, feature, prepare):
             raise unfit
         if feature not in builder.info.features:
             return None, None
+        _expect_room(name, sum(split.num_examples for split in builder.info.splits.values()), size)
         wanted = tfds.decode.PartialDecoding({feature: True})
 
         def read(split):

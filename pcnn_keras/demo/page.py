@@ -4,6 +4,7 @@
 `demo.js`, the looks are `demo.css`.
 """
 
+import socket
 from pathlib import Path
 
 import gradio as gr
@@ -46,14 +47,14 @@ def build(folders):
                     blobs_button = gr.Button("Random blobs", size="sm", min_width=80, elem_id="blobs")
                 preset = gr.Dropdown(presets(opened.model.config), value=None, allow_custom_value=True,
                                      label="Mask: what stays visible", elem_id="preset")
-                count = gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count")
+                count = in_range(gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count"))
                 with gr.Row(elem_classes="narrow"):
-                    temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
+                    temperature = in_range(gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170))
                     seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
                 go = gr.Button("Complete", variant="primary", elem_id="go")
             with gr.Column(scale=3, min_width=320):
                 tiles = gr.HTML(js_on_load=CHOOSE, elem_id="tiles")
-                kept = gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept")
+                kept = in_range(gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept"))
                 with gr.Row():
                     with gr.Column(scale=2, min_width=300):
                         details = gr.HTML(elem_id="details")
@@ -84,6 +85,32 @@ def build(folders):
     return page
 
 
+def in_range(slider):
+    """The slider, which says on the page, not in the log, what it does not take: a request may hold anything."""
+    preprocess = slider.preprocess
+
+    def checked(value):
+        try:
+            return preprocess(value)
+        except (gr.Error, TypeError) as error:
+            raise gr.Error(f"{slider.label}: expected a number from {slider.minimum} to {slider.maximum}.",
+                           print_exception=False) from error
+
+    slider.preprocess = checked
+    return slider
+
+
+def check_host(host):
+    """An `InputError` unless this machine can listen at an address: Gradio would blame the port."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{host!r} is no address that this machine can listen at: {reason}.") from error
+
+
 def serve(folders, host, port=None, share=False):
     """Opens the page and waits for Ctrl-C.
 
@@ -97,6 +124,7 @@ def serve(folders, host, port=None, share=False):
         InputError: if it cannot listen there.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
+    check_host(host)
     page = build(folders).queue(max_size=64)
     try:
         _, local, public = page.launch(
@@ -104,7 +132,7 @@ def serve(folders, host, port=None, share=False):
             allowed_paths=[], state_session_capacity=100, prevent_thread_lock=True, quiet=True, ssr_mode=False,
             footer_links=[], run_history=False, css_paths=Path(__file__).with_name("demo.css"),
             theme=gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # of the variables that Gradio reads, too
         raise InputError(f"{host}, port {port or 'from 7860'} cannot be used: {error}") from error
     print(f"Open {public or local} in a browser. Ctrl-C ends it.", flush=True)
     page.block_thread()

@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pcnn_keras.data.images import list_images, png, read_levels
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference.completions import Completions, save_completions
@@ -95,7 +94,8 @@ def make_mask(spec, config, seed):
     Raises:
         InputError: if it is not one, or its blobs would take too long.
     """
-    if spec.startswith("blobs") and any(len(digits) > 2 for digits in re.findall(r"\d+", spec)):
+    kind = mask_kind(spec, files=False)
+    if kind.name == "blobs" and max(kind.numbers) > 99:
         raise InputError(f"Mask {spec[:40]!r}: at most 99 blobs of 99 iterations.")
     return parse_mask(spec, config.height, config.width, files=False)(seed)
 

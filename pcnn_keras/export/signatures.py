@@ -21,6 +21,7 @@ from pcnn_keras.files import make_folder, unwritable
 from pcnn_keras.inference.likelihood import certain_where_visible, log_likelihood, score
 from pcnn_keras.inference.rows import CHUNK
 from pcnn_keras.inference.sampling import row_sampler
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
@@ -45,6 +46,7 @@ def signatures(model):
         with tf.control_dependencies([
                 _expect((image >= 0) & (image <= highest), f"image: expected levels from 0 to {highest}"),
                 _expect((mask == 0) | (mask == 1), "mask: expected 0 (hidden) or 1 (visible)"),
+                _expect(tf.shape(image)[0] >= 1, "image: expected at least one"),
                 _expect(tf.shape(image)[0] == tf.shape(mask)[0], "image and mask: expected as many of each"),
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
@@ -127,6 +129,7 @@ def _form(shape):
     return f"shape (batch, {', '.join(map(str, shape[1:]))})" if shape.rank else "a single number"
 
 
+@single_precision()
 def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
 

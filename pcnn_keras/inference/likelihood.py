@@ -10,11 +10,14 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import join, visible_to_slice
+from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import check_images, inputs_of
 from pcnn_keras.inference.predict import expect_finite, predict
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
+@single_precision()
 def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
                    batch_size: int = 64) -> np.ndarray:
     """How likely the hidden pixels of each image are, given the visible ones.
@@ -33,11 +36,13 @@ def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLi
         InputError: if shapes or values do not fit the model.
     """
     images, masks = check_images(model.config, images, masks)
+    batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
     expect_finite(nats)
     return nats
 
 
+@single_precision()
 def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
                         batch_size: int = 64) -> np.ndarray:
     """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
@@ -48,10 +53,12 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: Ar
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
     images, masks = check_images(model.config, images, masks)
+    batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     logits = teacher_forced(model, images, masks, batch_size)["logits"]
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
 
 
+@single_precision()
 def teacher_forced(model, images, masks, batch_size=64, context=None):
     """The model's two heads at every pixel of checked arrays: by name, NumPy or, from several slices, tensors.
 
@@ -73,6 +80,7 @@ def teacher_forced(model, images, masks, batch_size=64, context=None):
     return {name: join([part[name] for part in parts], config.slices) for name in parts[0]}
 
 
+@single_precision()
 def context_of(model, images, masks, k=0, batch_size=64):
     """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
     images = np.where(visible_to_slice(masks, k, model.config.slices) == 1, images, 0)

@@ -9,7 +9,7 @@ import os
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Integral, Real
+from numbers import Real
 from threading import Lock
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import slice_of
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, expect_whole, shown
 from pcnn_keras.inference import rows
 from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.importance import log_weights, resample
@@ -29,10 +29,12 @@ from pcnn_keras.inference.inputs import as_array, check_images
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite
-from pcnn_keras.network.backend import expect_tensorflow
+from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
+
+MOST_TEMPERATURE = float(np.finfo(np.float32).max)
 
 
 def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_samples: int = 16,
@@ -70,15 +72,14 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
     single = image.ndim == 3
     images, masks = check_images(model.config, image[None] if single else image,
                                  mask[None] if single else mask)
-    _expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
+    num_samples = expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
     if candidates is not None:
-        _expect_whole("candidates", candidates, num_samples, MOST_SAMPLES)
+        candidates = expect_whole("candidates", candidates, num_samples, MOST_SAMPLES)
     drawn = candidates or num_samples
-    _expect_whole("first", first, 0, 2**31 - 1 - drawn)
+    first = expect_whole("first", first, 0, 2**31 - 1 - drawn)
     if batch_size is not None:
-        _expect_whole("batch_size", batch_size, 1, 2**31 - 1)
-    if not (isinstance(temperature, Real) and 0 <= temperature < np.inf):
-        raise InputError(f"`temperature` must be a number from 0 up. Received: {temperature!r}.")
+        batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
+    temperature = _check_temperature(temperature)
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
     if sampler == "fast":
@@ -128,6 +129,7 @@ def occlude(model, images, masks):
     return Occluded(images, masks, masks, context_of(model, images, masks))
 
 
+@single_precision()
 def complete(model, occluded, request):
     """What `inpaint` does: `Completions` of the batch of an `Occluded`, as a `Request` asks for."""
     levels = occluded.levels
@@ -167,9 +169,14 @@ def complete(model, occluded, request):
                        completion.reshape(shape).astype(np.int32))
 
 
-def _expect_whole(name, value, least, most):
-    if not (isinstance(value, Integral) and least <= value <= most):
-        raise InputError(f"`{name}` must be a whole number from {least} to {most}. Received: {value!r}.")
+def _check_temperature(temperature):
+    """`inpaint`'s `temperature` as a float."""
+    try:
+        if isinstance(temperature, Real) and 0 <= float(temperature) <= MOST_TEMPERATURE:
+            return float(temperature)
+    except OverflowError:  # of a whole number
+        pass
+    raise InputError(f"`temperature` must be a number from 0 up. Received: {shown(temperature)}.")
 
 
 def check_seeds(seed, batch):

@@ -6,12 +6,13 @@
 See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
 
+import os
 from pathlib import Path
 
 import keras
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 from pcnn_keras.internals import initializers_from
 from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.layers import Merge
@@ -110,6 +111,8 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
         InputError: if a file is missing or damaged, if the two do not belong together, or if weights are no
             finite numbers.
     """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InputError(f"Expected the folder of a trained model. Received: {shown(folder)}.")
     folder = Path(folder)
     for name in ("config.json", "model.keras"):
         if not (folder / name).is_file():

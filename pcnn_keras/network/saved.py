@@ -47,7 +47,7 @@ def check_weights(path, config):
         if np.abs(values).max(initial=0) > LARGEST_WEIGHT:
             raise ValueError(f"weights in {name} are above {LARGEST_WEIGHT:g}")
     shapes = [values.shape for values in weights.values()]
-    needed = [(config.kernel_size, config.kernel_size, config.channels + 1, config.filters),
+    needed = [(config.kernel_size, config.kernel_size, config.conditioning_shape[-1], config.filters),
               (1, 1, config.filters, config.channels * config.num_levels)]
     if config.head_filters:
         needed.append((1, 1, config.filters, config.head_filters))

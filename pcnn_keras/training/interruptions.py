@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.training.divergence import Diverged
@@ -30,7 +30,8 @@ class Signals:
             signal.signal(number, handler)
 
     def _note(self, *_):
-        os.write(1, b"\nStopping after this step. Ctrl-C again stops at once.\n")  # print() may be at work
+        with suppress(OSError):
+            os.write(1, b"\nStopping after this step. Ctrl-C again stops at once.\n")  # print() may be at work
         self.came = True
         self.__exit__()
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import resource
 import shutil
 
 import keras
@@ -90,6 +91,10 @@ def check_space(output, model):
     if free < needed:
         raise InputError(f"{output} has too little space: the run needs about {needed / 1e6:.0f} MB, "
                          f"and {free / 1e6:.0f} MB are free.")
+    checkpoint, most = 3 * 4 * model.count_params() + SMALL_FILES, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most != resource.RLIM_INFINITY and most < checkpoint:
+        raise InputError(f"{output} cannot hold the run: a file may have {most / 1e6:.2g} MB here (ulimit -f), "
+                         f"and the run needs one of up to {checkpoint / 1e6:.0f} MB.")
 
 
 def _existing(folder):

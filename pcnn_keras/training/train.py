@@ -6,6 +6,7 @@ resumed run ends as an uninterrupted one.
 
 import os
 from collections.abc import Iterable
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from pcnn_keras.data import pipeline
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import CHECKPOINT, make_folder, remove_leftovers
+from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
@@ -49,10 +50,10 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         The `PixelConstrainedCNN` with the last weights.
 
     Raises:
-        InputError: if the folder cannot be written, has too little space, holds a model and
-            `resume` is False, or holds a run with other settings (some may differ, see
-            `Config.continues`), other images or more steps than asked for; if images do not fit the
-            settings, or cannot be shared out among the devices.
+        InputError: if the folder cannot be written, is being written by another run, has too little
+            space, holds a model and `resume` is False, or holds a run with other settings (some may
+            differ, see `Config.continues`), other images or more steps than asked for; if images do
+            not fit the settings, or cannot be shared out among the devices.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
@@ -70,30 +71,40 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         model.optimizer.build(model.trainable_variables)
     check_space(output, model)
 
-    run = Run(output, config)
-    checkpoint = Checkpoint(run, images, strategy.writes, keeping.write)
-    metrics = checkpoint.restore(model) if resume else ()
-    if run.step > total_steps:
-        raise InputError(f"{output} holds {run.step} steps already. "
-                         f"Received: {config.epochs} epochs of {steps_per_epoch} steps.")
-    if strategy.writes:
-        make_folder(output)
-        if resume:
-            remove_leftovers(output)
-        config.save(output / "config.json")
-    held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas).cache()
-    with saying_what_is_kept(run, checkpoint), Signals() as signals:
-        keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
-        own = [run, DivergenceWatch(), *_writers(run, images, strategy, keeping), keeper]
-        while run.step < total_steps and not model.stop_training:
-            epoch, done = divmod(run.step, steps_per_epoch)
-            batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step)
-            strategy.fit(model, batches, held_out, FitOptions(
-                [*own, *callbacks], epoch,
-                epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
-                steps_per_epoch=steps_per_epoch - done,
-                verbose=0 if not strategy.writes else 1 if os.isatty(1) else 2))
+    with _alone(output, resume) if strategy.writes else nullcontext():
+        run = Run(output, config)
+        checkpoint = Checkpoint(run, images, strategy.writes, keeping.write)
+        metrics = checkpoint.restore(model) if resume else ()
+        if run.step > total_steps:
+            raise InputError(f"{output} holds {run.step} steps already. "
+                             f"Received: {config.epochs} epochs of {steps_per_epoch} steps.")
+        if strategy.writes:
+            if resume:
+                remove_leftovers(output)
+            config.save(output / "config.json")
+        held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas).cache()
+        with saying_what_is_kept(run, checkpoint), Signals() as signals:
+            keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
+            own = [run, DivergenceWatch(), *_writers(run, images, strategy, keeping), keeper]
+            while run.step < total_steps and not model.stop_training:
+                epoch, done = divmod(run.step, steps_per_epoch)
+                batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step)
+                strategy.fit(model, batches, held_out, FitOptions(
+                    [*own, *callbacks], epoch,
+                    epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
+                    steps_per_epoch=steps_per_epoch - done,
+                    verbose=0 if not strategy.writes else 1 if os.isatty(1) else 2))
     return model
+
+
+@contextmanager
+def _alone(output, resume):
+    """Makes the run's folder, and holds it."""
+    make_folder(output)
+    with locked(output):
+        if not resume:
+            check_output(output)  # another run may have ended meanwhile
+        yield
 
 
 def _check_images(config, images, replicas):

@@ -7,6 +7,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, TINY
 from PIL import Image
 
@@ -329,3 +330,24 @@ def test_tfds_own_variable_says_where_sets_are(tmp_path):
                                   "huggingface:mnist"])
 def test_an_unknown_set_is_a_mistake(tmp_path, no_network, name):
     assert name in refused(name, str(tmp_path))
+
+
+def test_images_that_no_memory_holds_are_foreseen(tmp_path, monkeypatch, no_network):
+    for i in range(20):
+        write(tmp_path / f"{i:02}.png", 6, 6)
+    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+    monkeypatch.setattr("pcnn_keras.data.sources.resize", None)
+    for dataset in ("digits", "folder", "tiny_set"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "sysconf", lambda name: 2**14)  # a machine of 268 MB
+            assert "GB of memory" in refused(dataset, str(tmp_path), size=4096)
+
+
+@pytest.mark.parametrize("device", ["/job:nowhere/task:0/device:GPU:0", "no device at all"])
+def test_where_a_device_refuses_to_make_masks_the_processor_does(device, capsys):
+    expected = next(iter(training_batches(LEVELS, CONFIG, 0, 2)))
+    assert capsys.readouterr().out == ""
+    found = next(iter(training_batches(LEVELS, CONFIG, 0, 2, mask_device=device)))
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "the processor makes them" in said and device in said
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)

@@ -101,6 +101,7 @@ def test_masks_to_choose_from_fit_and_are_those_of_the_command_line():
 
 
 @pytest.mark.parametrize("spec", ["", "bottom", "bottom:99", "upper:2", "blobs:1000000000,2,7", "blobs:1,2,1000000",
+                                  "blobs:9_9_9,1,2", "blobs:100,1,2", "blobs:1,2,100",
                                   "rect:1,1", "mask.png", "../mask.png"])
 def test_a_mask_that_is_none_is_an_input_error_and_no_file_is_read(spec, tmp_path, monkeypatch):
     (tmp_path / "below").mkdir()
@@ -220,3 +221,25 @@ def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeyp
     code, out, errors = call_here(f"pcnn_keras/demo/__main__.py --model {folder}")
     assert (code, out) == (2, "")
     assert len(errors.splitlines()) == 1 and "requirements-demo.txt" in errors
+
+
+def test_a_slider_says_on_the_page_what_it_does_not_take():
+    gr = pytest.importorskip("gradio")
+    from pcnn_keras.demo.page import in_range
+
+    slider = in_range(gr.Slider(0, 2, 1, label="Temperature"))
+    assert slider.preprocess(0.5) == 0.5
+    for value in (None, "1", [], {}, 3, -1):
+        with pytest.raises(gr.Error, match="Temperature: expected a number from 0 to 2") as caught:
+            slider.preprocess(value)
+        assert not caught.value.print_exception
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such host", "x" * 300])
+def test_an_address_that_is_none_of_this_machines_is_said(host, folder):
+    pytest.importorskip("gradio")
+    from pcnn_keras.demo.page import check_host
+
+    check_host("127.0.0.1")
+    with pytest.raises(pcnn.InputError, match="no address that this machine can listen at"):
+        check_host(host)

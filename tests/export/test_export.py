@@ -69,7 +69,8 @@ MISTAKES = {
     "at most": lambda r: {**r, "num_samples": tf.constant(MOST_DRAWS)},
     "temperature": lambda r: {**r, "temperature": tf.constant(float("nan"))},
     "seed": lambda r: {**r, "seed": tf.constant(-1, tf.int64)},
-    "as many": lambda r: {**r, "mask": r["mask"][:1]}}
+    "as many": lambda r: {**r, "mask": r["mask"][:1]},
+    "at least one": lambda r: {**r, "image": r["image"][:0], "mask": r["mask"][:0]}}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -79,6 +80,13 @@ def test_bad_input_is_an_invalid_argument_and_the_next_request_is_answered(tiny_
     with pytest.raises(tf.errors.InvalidArgumentError, match=mistake):
         signature(**MISTAKES[mistake](good))
     assert signature(**good)["samples"].shape[:2] == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["log_likelihood", "pixel_probabilities"])
+def test_an_empty_batch_is_an_invalid_argument(exported, name):
+    signature, nothing = tf.saved_model.load(exported["grey"]).signatures[name], tf.zeros((0, 4, 5, 1), tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image: expected at least one"):
+        signature(image=nothing, mask=nothing)
 
 
 def test_every_variable_is_stored_once_and_no_op_needs_xla(tiny_models, exported):

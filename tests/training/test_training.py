@@ -1,18 +1,22 @@
 """A run is kept, can be interrupted anywhere, and goes on as if it had not been."""
 
 import json
+import os
+import resource
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
-from conftest import CONFIG, IMAGES, KILLED, STEPS, history
+from conftest import CONFIG, IMAGES, KILLED, ROOT, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import Config
 from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.files import CHECKPOINT, locked
 from pcnn_keras.training.run import Keeping
 
 PICTURES = ("curves.png", "completions.png")
@@ -150,3 +154,32 @@ def test_a_callback_may_end_the_run_early_and_it_may_be_resumed(tmp_path, run):
     assert not any((tmp_path / name).exists() for name in PICTURES)
     resume(CONFIG, IMAGES, tmp_path)
     assert len(history(tmp_path)) == CONFIG.epochs
+
+
+def test_two_runs_do_not_write_one_folder_at_once(tmp_path):
+    with locked(tmp_path):
+        with pytest.raises(pcnn.InputError, match=f"being written by another run, process {os.getpid()}"):
+            pcnn.train(CONFIG, IMAGES, tmp_path)
+        assert not list(tmp_path.iterdir())
+    with locked(tmp_path):  # free again, and nothing is left of it
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    code = "import sys; from pcnn_keras.files import locked; lock = locked(sys.argv[1]); lock.__enter__(); " \
+           "print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as holder:
+        holder.stdout.readline()
+        with pytest.raises(pcnn.InputError, match=f"process {holder.pid}"), locked(tmp_path):
+            pass
+        holder.kill()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_limit_on_files_is_foreseen(tmp_path, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (20 * 1024, 20 * 1024))
+    with pytest.raises(pcnn.InputError, match="ulimit -f"):
+        pcnn.train(CONFIG, IMAGES, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

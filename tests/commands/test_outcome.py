@@ -1,0 +1,45 @@
+"""Whatever a program's streams are, it does its work and ends with 0, or with 2 and one line."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from pcnn_keras.commands.outcome import run
+from pcnn_keras.errors import InputError
+def main():
+    for _ in range(3):
+        print("Größe 中 " * 2000)
+        sys.stdout.flush()
+    print("Ende 中")
+    Path("done").touch()
+    if "wrong" in sys.argv:
+        raise InputError("Größe\\nfalsch")
+run(main)
+"""
+STREAMS = {  # as a shell has it: exit code without and with a mistake
+    "": 0, ">&-": 0, "2>&-": 0, "<&- >&- 2>&-": 0, ">/dev/full": 2, "2>/dev/full": 0, ">/dev/full 2>/dev/full": 2,
+    "| head -0": 0, "| head -c 9": 0, ">/dev/null": 0,
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1:strict"])
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("wrong", [False, True])
+def test_streams_that_are_closed_full_or_ended_stop_no_program(tmp_path, streams, encoding, wrong):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = f"set -o pipefail; {sys.executable} program.py {'wrong' if wrong else ''} {streams}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True,
+                          env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)})
+    said = done.stderr.decode("utf-8", "replace")
+    assert done.returncode == (2 if wrong else STREAMS[streams]), said
+    assert (tmp_path / "done").exists()
+    heard = "2>" not in streams
+    assert said.count("\n") == (heard and done.returncode == 2), said
+    if heard and streams.startswith(">/dev/full") and not wrong:
+        assert "Standard output cannot be written: No space left on device." in said

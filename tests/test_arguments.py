@@ -1,0 +1,66 @@
+"""What Python callers hand over is checked where it comes in: an `InputError` of one line, never another error."""
+
+import numpy as np
+import pytest
+from conftest import TINY, enlarge
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.masks import parse_mask
+
+IMAGE, MASK = np.zeros((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)
+NO_NUMBERS = [True, np.True_, None, "1", 1.0, 2.5, float("nan"), [1], -1, 10**400, 10**5000]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return enlarge(pcnn.build_model(TINY), 2.0)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=range(len(NO_NUMBERS)))
+def test_whole_numbers_are_whole_numbers(model, value):
+    for call in (lambda: pcnn.inpaint(model, IMAGE, MASK, num_samples=value),
+                 lambda: pcnn.inpaint(model, IMAGE, MASK, 1, batch_size=value if value is not None else 0),
+                 lambda: pcnn.inpaint(model, IMAGE, MASK, 1, candidates=value if value is not None else 0),
+                 lambda: pcnn.log_likelihood(model, IMAGE, MASK, batch_size=value),
+                 lambda: pcnn.pixel_probabilities(model, IMAGE, MASK, batch_size=value),
+                 lambda: pcnn.random_blob_masks(value, 4, 5), lambda: pcnn.random_blob_masks(1, value, 5),
+                 lambda: pcnn.random_blob_masks(1, 4, 5, iter_max=value),
+                 lambda: pcnn.random_blob_masks(1, 4, 5, seed=value),
+                 lambda: pcnn.load_images("digits", size=value if value is not None else 0),
+                 lambda: TINY.replace(epochs=value)):
+        with pytest.raises(pcnn.InputError) as caught:
+            call()
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("value", [True, None, "1", -0.1, float("nan"), float("inf"), 10**400, 1e300, [1.0]])
+def test_a_temperature_is_a_number(model, value):
+    with pytest.raises(pcnn.InputError, match="temperature"):
+        pcnn.inpaint(model, IMAGE, MASK, 1, value)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64])
+def test_whole_numbers_of_numpy_are_taken(model, kind):
+    assert pcnn.inpaint(model, IMAGE, MASK, kind(100)).samples.shape == (1, 100, 4, 5, 1)
+    assert pcnn.random_blob_masks(kind(2), kind(4), kind(5), seed=kind(3)).shape == (2, 4, 5, 1)
+
+
+def test_masks_that_would_fill_the_memory_are_refused():
+    for sizes in ((10**9, 28, 28), (1, 2**20, 2**20)):
+        with pytest.raises(pcnn.InputError, match="too many"):
+            pcnn.random_blob_masks(*sizes)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"digits", ["digits"]])
+def test_what_is_named_is_named_in_words(value):
+    for call in (lambda: pcnn.load(value), lambda: pcnn.load_images(value), lambda: parse_mask(value, 4, 5)):
+        with pytest.raises(pcnn.InputError):
+            call()
+
+
+def test_settings_that_json_can_hold_are_said_in_one_short_line(tmp_path):
+    for text in ('{"two\\nlines": 1}', f'{{"alpha": {"9" * 4000}}}', f'{{"epochs": {"9" * 4000}}}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(pcnn.InputError) as caught:
+            pcnn.Config.load(tmp_path / "config.json")
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
