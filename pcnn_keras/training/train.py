@@ -17,6 +17,7 @@ from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
+from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
@@ -30,6 +31,7 @@ HELD_OUT_IMAGES = 1000
 """By which weights are judged, at most."""
 
 
+@single_precision()
 def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
           callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None) -> PixelConstrainedCNN:
     """Trains a model, or goes on with a run that was stopped.
