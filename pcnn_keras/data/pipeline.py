@@ -67,12 +67,13 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
     """
     if mask_device is None:
         mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else PROCESSOR
-    batches = _batches(levels, config, first_step, num_steps, mask_device)
     if mask_device == PROCESSOR:
-        return batches
+        return _batches(levels, config, first_step, num_steps, PROCESSOR)
     try:  # TensorFlow promises nothing of devices inside a pipeline
+        batches = _batches(levels, config, first_step, num_steps, mask_device)
         for _ in batches.take(1):
-            return batches
+            pass
+        return batches
     except (tf.errors.OpError, ValueError) as error:
         reason = " ".join(str(error).split())[:150]
         print(f"Masks cannot be made on {mask_device} ({reason}): the processor makes them.", flush=True)

@@ -17,7 +17,7 @@ from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
-from pcnn_keras.network.backend import single_precision
+from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
@@ -31,7 +31,7 @@ HELD_OUT_IMAGES = 1000
 """By which weights are judged, at most."""
 
 
-@single_precision()
+@single_precision()  # Keras makes some of the metrics' sums in the first step
 def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
           callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None) -> PixelConstrainedCNN:
     """Trains a model, or goes on with a run that was stopped.
@@ -55,10 +55,12 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         InputError: if the folder cannot be written, is being written by another run, has too little
             space, holds a model and `resume` is False, or holds a run with other settings (some may
             differ, see `Config.continues`), other images or more steps than asked for; if images do
-            not fit the settings, or cannot be shared out among the devices.
+            not fit the settings, or cannot be shared out among the devices; if Keras does not run on
+            TensorFlow.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
+    expect_tensorflow("Training")
     output, strategy, keeping = Path(output), strategy or Single(), keeping or Keeping()
     _check_images(config, images, strategy.replicas)
     if resume and not (output / CHECKPOINT).is_file():
