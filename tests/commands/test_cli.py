@@ -214,7 +214,7 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call, call
     np.testing.assert_array_equal(samples[visible], np.broadcast_to(image[:, None], samples.shape)[visible])
     assert samples.min() >= 0 and samples.max() <= 2
     assert (np.diff(found["log_likelihood"]) <= 0).all() and (found["log_likelihood"] < 0).all()
-    np.testing.assert_array_equal(np.sort(found["draw"]), [[0, 1, 2]] * 4)
+    assert all(len(set(row)) == 3 and 0 <= min(row) and max(row) < 5 for row in found["draw"])  # of five candidates
     np.testing.assert_array_equal(found["kept"], [[1, 1, 0]] * 4)
 
 

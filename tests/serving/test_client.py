@@ -216,10 +216,10 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, body):
         self.send_response(status)
         self.end_headers()
-        if not self.server.pause:
-            self.wfile.write(body)
-            return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the client has heard enough
+            if not self.server.pause:
+                self.wfile.write(body)
+                return
             for byte in body:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()

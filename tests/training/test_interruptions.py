@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import keras
@@ -142,8 +142,9 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, u
     stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(2))
     size = (tmp_path / CHECKPOINT).stat().st_size
     before = sorted(path.name for path in tmp_path.iterdir())
-    with files_of_at_most(size // 2):
-        message = stop(CONFIG, IMAGES, tmp_path, resume=True)
+    with ExitStack() as filling:  # after it has been foreseen that there is room
+        full = AtStep(1, lambda: filling.enter_context(files_of_at_most(size // 2)))
+        message = stop(CONFIG, IMAGES, tmp_path, resume=True, callbacks=[full])
     assert "cannot be written" in message and "up to step 2" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "something half-written is left"
     assert kept_step(tmp_path) == 2
@@ -151,7 +152,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path, u
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path):
-    with files_of_at_most(1000), pytest.raises(InputError, match="cannot be written"):
+    with files_of_at_most(1000), pytest.raises(InputError, match="cannot hold the run"):
         pcnn.train(CONFIG, IMAGES, tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
     pcnn.train(CONFIG.replace(epochs=1), IMAGES, tmp_path, keeping=Keeping(pictures=False))  # the folder is still free
