@@ -172,7 +172,8 @@ def complete(model, occluded, request):
 def _check_temperature(temperature):
     """`inpaint`'s `temperature` as a float."""
     try:
-        if isinstance(temperature, Real) and 0 <= float(temperature) <= MOST_TEMPERATURE:
+        number = isinstance(temperature, Real) and not isinstance(temperature, bool)
+        if number and 0 <= float(temperature) <= MOST_TEMPERATURE:
             return float(temperature)
     except OverflowError:  # of a whole number
         pass
