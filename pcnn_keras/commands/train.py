@@ -81,9 +81,12 @@ def claim(flags, dataset, output):
     return output
 
 
-def main():
-    flags = parse()
-    changes = given(flags)
+def start(flags):
+    """The settings before flags change any, and the run's folder.
+
+    Raises:
+        InputError: if a flag's value is out of range, before anything slow is imported.
+    """
     if flags.resume:
         output = choose_output(flags, flags.dataset)
         config = starting_config(flags, output)
@@ -92,9 +95,14 @@ def main():
         output = choose_output(flags, config.dataset)
     if config.dataset == "folder" and not flags.data_dir:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
-    for spec in config.replace(**changes).masks:  # a value out of range is said before anything is loaded
+    for spec in config.replace(**given(flags)).masks:
         mask_kind(spec)
+    return config, output
 
+
+def main():
+    flags = parse()
+    config, output = start(flags)
     import_tensorflow()
 
     from pcnn_keras.training.devices import STRATEGIES
@@ -108,7 +116,7 @@ def main():
 
     if strategy.writes and not flags.resume:
         check_output(output)
-    asked, levels = prepare(flags, config, changes)
+    asked, levels = prepare(flags, config)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
@@ -117,9 +125,8 @@ def main():
     except Stopped as stopped:
         if stopped.flags is None:
             raise
-        if strategy.replicas > 1:
-            where += ["--strategy", flags.strategy]
-        way_on = [*calling("train"), "--output", str(output), "--resume", *where, *stopped.flags.split()]
+        devices = ["--strategy", flags.strategy] if strategy.replicas > 1 else []
+        way_on = [*calling("train"), "--output", str(output), "--resume", *where, *devices, *stopped.flags.split()]
         raise Stopped(f"{stopped} To go on: {shlex.join(way_on)}") from stopped
     finally:
         if not flags.output:
@@ -142,14 +149,18 @@ def fitting(masks, height, width):
     return tuple(fit)
 
 
-def prepare(flags, config, changes):
+def prepare(flags, config):
     """Reads the data set.
+
+    Args:
+        config: as `start` found it.
 
     Returns:
         The `Config` of the run, of the images' size and channels, and their levels, `Splits`.
     """
     from pcnn_keras.data.sources import load_images
 
+    changes = given(flags)
     as_config = flags.resume or flags.config  # a preset's size is that of its own data set
     size = flags.size or (config.height if as_config and config.height == config.width else None)
     images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1))
