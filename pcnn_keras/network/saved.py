@@ -44,7 +44,7 @@ def check_weights(path, config):
     for name, values in weights.items():
         if not np.isfinite(values).all():
             raise ValueError(f"weights in {name} are not finite numbers")
-        if np.abs(values).max(initial=0) > LARGEST_WEIGHT:
+        if np.abs(values.astype(np.float64)).max(initial=0) > LARGEST_WEIGHT:
             raise ValueError(f"weights in {name} are above {LARGEST_WEIGHT:g}")
     shapes = [values.shape for values in weights.values()]
     needed = [(config.kernel_size, config.kernel_size, config.conditioning_shape[-1], config.filters),
