@@ -13,15 +13,11 @@ completions (see `evaluation.consistency`; the first `--drawn` images).
 import argparse
 import dataclasses
 import json
-import os
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
+from common import train_further
 
 import pcnn_keras as pcnn
 
@@ -34,23 +30,17 @@ def settings(text):
 
 
 def train(config, levels, steps, folder):
-    """Trains from fresh weights and keeps the model; seconds a step, without the first ten."""
+    """Trains from fresh weights and keeps the model, and its seconds a step without the first ten."""
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.data import pipeline
-    from pcnn_keras.training.compile import compile_model
-
-    model = pcnn.build_model(config)
-    compile_model(model, steps)
-    marks = []
+    model, marks = pcnn.build_model(config), []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
-    model.fit(pipeline.training_batches(levels, config, 0, steps), verbose=0, shuffle=False, callbacks=[watch])
+    train_further(model, levels, steps, callbacks=[watch])
     folder.mkdir(parents=True)
     seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
     config.save(folder / "config.json")
     model.save(folder / "model.keras")
-    return seconds
 
 
 def weight_sd(model, images, masks):

@@ -264,8 +264,5 @@ PRESETS = {
         iter_min=1, iter_max=2,
     ),
     "paper-mnist": Config(**PAPER),
-    "paper-celeba": Config(
-        dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
-        conditioning_depth=17, head_filters=1023, epochs=60, **PAPER,
-    ),
 }
+PRESETS["paper-celeba"] = PRESETS["celeba"].replace(**PAPER)

@@ -120,11 +120,13 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     """
     size = (config.batch_size, config.height, config.width)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
-    kinds = [_masks_of(spec, *size, seed=seed) for spec in specs]
+    kinds = list(dict.fromkeys(specs))  # each is drawn once, however often it is named
+    drawn = [_masks_of(kind, *size, seed=seed) for kind in kinds]
     if len(kinds) == 1:
-        return kinds[0]
-    choice = tf.random.stateless_uniform((config.batch_size,), tf.random.split(seed)[0], 0, len(kinds), tf.int32)
-    return tf.gather_nd(tf.stack(kinds, axis=1), choice[:, None], batch_dims=1)
+        return drawn[0]
+    place = tf.random.stateless_uniform((config.batch_size, 1), tf.random.split(seed)[0], 0, len(specs), tf.int32)
+    kind_at = tf.constant([kinds.index(spec) for spec in specs])
+    return tf.gather_nd(tf.stack(drawn, axis=1), tf.gather(kind_at, place), batch_dims=1)
 
 
 def _masks_of(spec, batch, height, width, seed):

@@ -229,7 +229,6 @@ def _builder(name, data_dir):
                          "nor an image set of tensorflow_datasets.") from None
 
 
-
 @contextmanager
 def _damage_said(name, data_dir):
     """What TFDS and TensorFlow raise over files that an interrupted copy leaves becomes an `InputError`."""

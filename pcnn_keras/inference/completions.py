@@ -22,13 +22,16 @@ class Completions(NamedTuple):
 
     def ranked(self) -> "Completions":
         """The same, most likely first."""
-        order = np.argsort(-self.log_likelihood, axis=-1, kind="stable")
+        return self.take(np.argsort(-self.log_likelihood, axis=-1, kind="stable"))
 
-        def take(values):
-            index = order.reshape(order.shape + (1,) * (values.ndim - order.ndim))
-            return np.take_along_axis(values, index, axis=order.ndim - 1)
+    def take(self, index: np.ndarray) -> "Completions":
+        """Those of each image that its row of `index`, ints `(…, k)`, names, in that order."""
 
-        return Completions(*map(take, self))
+        def of(values):
+            return np.take_along_axis(values, index.reshape(index.shape + (1,) * (values.ndim - index.ndim)),
+                                      axis=index.ndim - 1)
+
+        return Completions(*map(of, self))
 
 
 def save_completions(folder, images, masks, completions, num_levels, kept=None):

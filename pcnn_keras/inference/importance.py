@@ -19,7 +19,6 @@ on nothing but seed and candidates.
 import numpy as np
 import tensorflow as tf
 
-from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.likelihood import log_likelihood
 from pcnn_keras.inference.noise import gumbel
 
@@ -57,12 +56,8 @@ def resample(completions, weights, seeds, num_samples):
     beyond = 1 + 256 * np.prod(image)  # any position that a pixel uses
     numbers = completions.draw.reshape(-1).astype(np.int64)
     noise = gumbel(np.repeat(seeds, candidates), numbers, tf.constant([beyond])).numpy().reshape(batch, candidates)
-    kept = np.sort(np.argsort(-(weights + noise), axis=1, kind="stable")[:, :num_samples], axis=1)
-
-    def take(values):
-        return np.take_along_axis(values, kept.reshape(kept.shape + (1,) * (values.ndim - 2)), axis=1)
-
-    return Completions(*map(take, completions))
+    highest = np.argsort(-(weights + noise), axis=1, kind="stable")[:, :num_samples]
+    return completions.take(np.sort(highest, axis=1))
 
 
 def effective_sample_size(weights):

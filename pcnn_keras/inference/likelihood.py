@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from pcnn_keras.data.slices import join, visible_to_slice
+from pcnn_keras.data.slices import join
 from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import check_images, inputs_of
 from pcnn_keras.inference.predict import expect_finite, predict
@@ -83,7 +83,6 @@ def teacher_forced(model, images, masks, batch_size=64, context=None):
 @single_precision()
 def context_of(model, images, masks, k=0, batch_size=64):
     """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
-    images = np.where(visible_to_slice(masks, k, model.config.slices) == 1, images, 0)
     return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], batch_size)
 
 

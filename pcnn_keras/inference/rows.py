@@ -257,9 +257,10 @@ def _redraw(prior, row, known):
 
 
 def _span(wanted):
-    """The first of the rows that are wanted, bool `(height,)`, and the one after the last; an empty span if none is."""
+    """The first of the rows that are wanted, bool `(height,)`, and the one after the last; 0 and 0 if none is."""
     rows = tf.cast(tf.where(wanted)[:, 0], tf.int32)
-    return tf.reduce_min(tf.concat([rows, wanted.shape], axis=0)), tf.reduce_max(tf.concat([rows + 1, [0]], axis=0))
+    end = tf.reduce_max(tf.concat([rows + 1, [0]], axis=0))
+    return tf.reduce_min(tf.concat([rows, [end]], axis=0)), end
 
 
 def columns_first(x):
