@@ -108,13 +108,14 @@ def whole_page(browser, path):
 
 
 def main():
-    from selenium.webdriver.common.by import By
-
     parser = argparse.ArgumentParser(description="Takes the picture of the page in docs/usage.md.")
     parser.add_argument("--model", default="saved_models/mnist")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "figures" / "demo.png")
     flags = parser.parse_args()
+
+    from selenium.webdriver.common.by import By
+
     with (tempfile.TemporaryDirectory() as folder, serve("--model", flags.model) as address,
           chromium(flags.width, 1000, folder) as browser):
         browser.get(address)

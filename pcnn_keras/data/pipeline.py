@@ -96,6 +96,8 @@ def _batches(levels, config, first_step, num_steps, mask_device):
     def masked(step, chosen):
         with tf.device(mask_device):
             seed = tf.stack([tf.constant(config.seed, tf.int64), step])
+            if config.augmentation == "flip":
+                chosen = _flip_half(chosen, tf.random.experimental.stateless_fold_in(seed, 1))
             masks = random_masks(config, seed)
             if config.slices == 1:
                 return examples(chosen, masks, config.num_levels)
@@ -106,6 +108,12 @@ def _batches(levels, config, first_step, num_steps, mask_device):
 
     steps = tf.data.Dataset.range(first_step, first_step + num_steps)
     return steps.map(batch).map(masked, num_parallel_calls=2).prefetch(4)
+
+
+def _flip_half(images, seed):
+    """The images, each turned left to right or not, both as likely."""
+    turned = tf.random.stateless_uniform((len(images), 1, 1, 1), seed) < 0.5
+    return tf.where(turned, images[:, :, ::-1], images)
 
 
 def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:

@@ -13,11 +13,9 @@ from pcnn_keras.data.slices import join
 from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import check_images, inputs_of
 from pcnn_keras.inference.predict import expect_finite, predict
-from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
-@single_precision()
 def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
                    batch_size: int = 64) -> np.ndarray:
     """How likely the hidden pixels of each image are, given the visible ones.
@@ -42,7 +40,6 @@ def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLi
     return nats
 
 
-@single_precision()
 def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
                         batch_size: int = 64) -> np.ndarray:
     """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
@@ -58,7 +55,6 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: Ar
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
 
 
-@single_precision()
 def teacher_forced(model, images, masks, batch_size=64, context=None):
     """The model's two heads at every pixel of checked arrays: by name, NumPy or, from several slices, tensors.
 
@@ -80,7 +76,6 @@ def teacher_forced(model, images, masks, batch_size=64, context=None):
     return {name: join([part[name] for part in parts], config.slices) for name in parts[0]}
 
 
-@single_precision()
 def context_of(model, images, masks, k=0, batch_size=64):
     """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
     return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], batch_size)

@@ -63,7 +63,7 @@ class RowPrior:
         self._blocks, head = prior_layers(model.prior)
         self._vertical, self._horizontal = zip(*(block.row_form() for block in self._blocks))
         self._head = [layer.row_form() for layer in head]
-        self._merge = Merge()
+        self._merge = Merge(dtype="float32")
 
     def conditions(self, features):
         """What features of a row, `(width, m, filters)` or None, add to each block: one product for all of them."""

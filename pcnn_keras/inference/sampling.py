@@ -29,7 +29,7 @@ from pcnn_keras.inference.inputs import as_array, check_images
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite
-from pcnn_keras.network.backend import expect_tensorflow, single_precision
+from pcnn_keras.network.backend import expect_tensorflow
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 
 SAMPLERS = ("fast", "raster")
@@ -129,7 +129,6 @@ def occlude(model, images, masks):
     return Occluded(images, masks, masks, context_of(model, images, masks))
 
 
-@single_precision()
 def complete(model, occluded, request):
     """What `inpaint` does: `Completions` of the batch of an `Occluded`, as a `Request` asks for."""
     levels = occluded.levels

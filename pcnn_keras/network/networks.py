@@ -88,31 +88,36 @@ def _unet(x, config):
     sides = [config.slice_size]
     while max(sides[-1]) > COARSEST:
         sides.append(tuple(-(-side // 2) for side in sides[-1]))
-    scales = len(sides)
-    widths = [config.filters * min(2**scale, WIDEST) for scale in range(scales)]
-    stages = [*range(scales), *reversed(range(scales - 1))]
-    blocks = _share_out(config.conditioning_depth, stages)
-    passed: list = []  # what the way up adds to, by scale
+    coarsest = len(sides) - 1
+    widths = [config.filters * min(2**scale, WIDEST) for scale in range(len(sides))]
+    scales = [*range(coarsest), *range(coarsest, -1, -1)]  # of the stages, down and up
+    blocks = iter(_share_out(config.conditioning_depth, scales))
 
-    for stage, scale in enumerate(stages):
-        if stage and stage < scales:
-            x = _conv(widths[scale], 3, f"conditioning_down_{scale}", strides=2)(x)
-        elif stage:
-            x = _conv(widths[scale], 1, f"conditioning_up_{scale}")(x)
-            x = keras.layers.UpSampling2D(2, data_format="channels_last")(x)
-            x = passed[scale] + x[:, : sides[scale][0], : sides[scale][1]]
-        for i in range(blocks[stage]):
-            x = ResidualBlock(widths[scale], config.kernel_size, name=f"conditioning_block_{stage + 1}_{i + 1}")(x)
-        if scale == scales - 1 and config.attention_heads:
-            x = SelfAttention(config.attention_heads, name="conditioning_attention")(x)
-        passed.append(x)
+    def stage(x, scale, way):
+        for i in range(next(blocks)):
+            x = ResidualBlock(widths[scale], config.kernel_size, name=f"conditioning_{way}_{scale}_block_{i + 1}")(x)
+        return x
+
+    passed = []
+    for scale in range(coarsest):
+        passed.append(stage(x, scale, "down"))
+        x = _conv(widths[scale + 1], 3, f"conditioning_halve_{scale}", strides=2)(passed[-1])
+    x = stage(x, coarsest, "at")
+    if config.attention_heads:
+        x = SelfAttention(config.attention_heads, name="conditioning_attention")(x)
+    for scale in reversed(range(coarsest)):
+        x = _conv(widths[scale], 1, f"conditioning_narrow_{scale}")(x)
+        x = keras.layers.UpSampling2D(2, data_format="channels_last")(x)
+        height, width = sides[scale]
+        x = stage(passed[scale] + x[:, :height, :width], scale, "up")
     return x
 
 
-def _share_out(count, stages):
-    """How many of `count` blocks each stage has: as even as can be, coarser stages first."""
-    shares = [count // len(stages)] * len(stages)
-    for stage in sorted(range(len(stages)), key=lambda stage: -stages[stage])[: count % len(stages)]:
+def _share_out(count, scales):
+    """How many of `count` blocks each stage has: as even as can be, coarser scales first."""
+    shares = [count // len(scales)] * len(scales)
+    coarse_first = sorted(range(len(scales)), key=lambda stage: -scales[stage])
+    for stage in coarse_first[: count % len(scales)]:
         shares[stage] += 1
     return shares
 
