@@ -104,7 +104,7 @@ class Config:
     masks: tuple = setting(
         ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
     augmentation: str = setting(
-        "none", "what is done to training images: nothing, or half of them, drawn anew in each pass, turned left to right",
+        "none", "what is done to training images: nothing, or half of them, anew in each pass, turned left to right",
         choices=("none", "flip"))
     slices: int = setting(
         1, "N x N interleaved parts that an image is drawn in, one after the other; above 1 with --merge blocks only",

@@ -18,24 +18,22 @@ import numpy as np
 
 from pcnn_keras.evaluation.metrics import mean_and_error
 from pcnn_keras.inference.importance import effective_sample_size, log_weights
-from pcnn_keras.inference.likelihood import log_likelihood
 
 
-def consistency(model, images, draws, truth):
+def consistency(model, draws, truth, joint):
     """Measures of the log importance weights, each with its standard error over images.
 
     Args:
         model: a `PixelConstrainedCNN`.
-        images: the true images, levels `(batch, height, width, channels)`.
-        draws: `Completions` of them, at temperature 1.
+        draws: `Completions` of a batch of images, at temperature 1.
         truth: log p(x_hidden | c) of the true pixels, `(batch,)`, nats.
+        joint: log p(x) of the true images, nothing visible, `(batch,)`, nats.
 
     Returns:
         A dict of `log_weight_sd` (nats), `effective_sample_size` (of so many completions), `implied_nats_low` and
         `implied_nats_high` (nats an image), and the log weights, `(batch, num_samples)`.
     """
     weights = log_weights(model, draws)
-    joint = log_likelihood(model, images, np.zeros((*images.shape[:-1], 1), np.int32))
     with_truth = np.concatenate([weights, (joint - truth)[:, None]], axis=1)
     return {"log_weight_sd": mean_and_error(weights.std(axis=1, ddof=1)),
             "effective_sample_size": mean_and_error(effective_sample_size(weights)),

@@ -35,7 +35,13 @@ from pcnn_keras.evaluation.metrics import (
     rank_correlation,
     ratio_and_error,
 )
-from pcnn_keras.inference.likelihood import log_likelihood, score, teacher_forced
+from pcnn_keras.inference.likelihood import (
+    log_likelihood,
+    log_probabilities,
+    score,
+    sum_over_hidden,
+    teacher_forced,
+)
 from pcnn_keras.inference.predict import predict
 from pcnn_keras.inference.sampling import inpaint
 
@@ -51,14 +57,21 @@ def mask_specs(config):
 
 
 def likelihoods(model, images, masks, batch_size=100):
-    """Log-likelihoods `(n,)`, nats: of the model, of its conditional head, and were nothing visible."""
-    parts = []
-    for start in range(0, len(images), batch_size):
-        x, m = images[start : start + batch_size], masks[start : start + batch_size]
-        heads, unconditional = teacher_forced(model, x, m), teacher_forced(model, x, np.zeros_like(m))
-        logits = heads["logits"], heads["conditional_logits"], unconditional["logits"]
-        parts.append([score(each, x, m) for each in logits])
-    return dict(zip(("sum", "conditional_head", "unconditional"), np.concatenate(parts, axis=1)))
+    """Log-likelihoods `(n,)`, nats: of the model, and of its conditional head."""
+    parts = [[score(logits, x, m) for logits in teacher_forced(model, x, m).values()]
+             for x, m in _batches(batch_size, images, masks)]
+    return dict(zip(("sum", "conditional_head"), np.concatenate(parts, axis=1)))
+
+
+def unconditional(model, images, batch_size=100):
+    """log p of each level were nothing visible but what comes before: nats, of the images' shape."""
+    return np.concatenate([
+        ops.convert_to_numpy(log_probabilities(teacher_forced(model, x, np.zeros_like(x[..., :1]))["logits"], x))
+        for x, in _batches(batch_size, images)])
+
+
+def _batches(size, *arrays):
+    return ([array[start : start + size] for array in arrays] for start in range(0, len(arrays[0]), size))
 
 
 def evaluate(model, images, reference, classifier=None, num_samples=64, num_drawn=100, progress=None):
@@ -87,18 +100,20 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     judge = classifier and _Judge(classifier, config, reference)
     result = {"images": len(images), "images_drawn": min(num_drawn, len(images)),
               "samples": num_samples, "real": judge(images) if judge else {}, "masks": {}}
+    alone = unconditional(model, images)
     for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
         masks = np.stack([make(seed) for seed in range(len(images))])
-        result["masks"][name] = {**_likelihood_measures(model, images, masks),
-                                 **_draws_measures(model, images, masks, judge, num_samples, num_drawn)}
+        result["masks"][name] = {**_likelihood_measures(model, images, masks, alone),
+                                 **_draws_measures(model, images, masks, alone, judge, num_samples, num_drawn)}
         if progress:
             progress((i + 1) / len(specs))
     return result
 
 
-def _likelihood_measures(model, images, masks):
-    nats = {name: -values for name, values in likelihoods(model, images, masks).items()}
+def _likelihood_measures(model, images, masks, alone):
+    found = likelihoods(model, images, masks) | {"unconditional": ops.convert_to_numpy(sum_over_hidden(alone, masks))}
+    nats = {name: -values for name, values in found.items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
     measures: dict[str, Any] = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
     for name, values in nats.items():
@@ -109,7 +124,7 @@ def _likelihood_measures(model, images, masks):
     return measures
 
 
-def _draws_measures(model, images, masks, judge, num_samples, num_drawn):
+def _draws_measures(model, images, masks, alone, judge, num_samples, num_drawn):
     measures, colour = {}, model.config.channels > 1
     if judge or colour:
         first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
@@ -127,7 +142,7 @@ def _draws_measures(model, images, masks, judge, num_samples, num_drawn):
                  for samples, mask in zip(draws.samples, masks) if not mask.all()]
     measures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
                 "rank_histogram": np.histogram(ranks, BINS, (0, 1))[0].tolist()}
-    consistent, weights = consistency(model, images, draws, truth)
+    consistent, weights = consistency(model, draws, truth, alone[:num_drawn].sum(axis=(1, 2, 3)))
     measures |= consistent
     if judge:
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))

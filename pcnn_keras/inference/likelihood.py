@@ -94,5 +94,14 @@ def score(logits, images, masks):
         logits: `(batch, height, width, channels, num_levels)`.
         images: int `(batch, height, width, channels)`; masks: `(batch, height, width, 1)`, 1 = visible.
     """
-    nats = ops.sparse_categorical_crossentropy(images, logits, from_logits=True)
-    return -ops.sum(ops.where(ops.equal(masks, 1), 0.0, nats), axis=(1, 2, 3))
+    return sum_over_hidden(log_probabilities(logits, images), masks)
+
+
+def log_probabilities(logits, images):
+    """log p of each level: nats, float32, of the images' shape; `keras.ops`. Args: as `score`."""
+    return -ops.sparse_categorical_crossentropy(images, logits, from_logits=True)
+
+
+def sum_over_hidden(nats, masks):
+    """The sum of `(batch, height, width, channels)` over what a mask hides, `(batch,)`; `keras.ops`."""
+    return ops.sum(ops.where(ops.equal(masks, 1), 0.0, nats), axis=(1, 2, 3))

@@ -351,3 +351,15 @@ def test_where_a_device_refuses_to_make_masks_the_processor_does(device, capsys)
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and "the processor makes them" in said and device in said
     tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+
+
+def test_half_of_the_training_images_are_turned_left_to_right():
+    levels = np.ones((12, 4, 4, 1), np.uint8)
+    levels[:, :, 0] = 0
+    config = pcnn.Config(height=4, width=4, batch_size=6, masks=("random:0.5",), augmentation="flip")
+    targets = np.concatenate([y["logits"] for _, y, _ in training_batches(levels, config, 0, 50)])
+    turned = (targets[:, :, -1] == 0).all(axis=(1, 2))
+    assert 0.35 < turned.mean() < 0.65
+    assert (np.where(turned[:, None, None, None], targets[:, :, ::-1], targets) == levels[0]).all()
+    as_they_are = training_batches(levels, config.replace(augmentation="none"), 0, 50)
+    assert all((y["logits"] == levels[0]).numpy().all() for _, y, _ in as_they_are)

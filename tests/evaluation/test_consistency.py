@@ -14,7 +14,8 @@ def test_a_model_whose_conditionals_are_its_joints_is_consistent():
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2, (2, 3, 4, 5, 1))[0], rng.integers(0, 2, (3, 4, 5, 1))
     truth = pcnn.log_likelihood(model, images, masks)
-    measures, weights = consistency(model, images, pcnn.inpaint(model, images, masks, 8), truth)
+    joint = pcnn.log_likelihood(model, images, 0 * masks)
+    measures, weights = consistency(model, pcnn.inpaint(model, images, masks, 8), truth, joint)
     assert np.ptp(weights, axis=1) == pytest.approx(0, abs=1e-4)
     assert measures["effective_sample_size"]["mean"] == pytest.approx(8, rel=1e-3)
     for bound in ("implied_nats_low", "implied_nats_high"):
@@ -31,12 +32,12 @@ def test_the_bounds_hold_what_the_joint_implies():
     joint = pcnn.log_likelihood(model, completions, np.zeros((16, 2, 3, 1), int))
     implied = np.logaddexp.reduce(joint) - joint[-1]  # of all ones
     draws = pcnn.inpaint(model, images, masks, 20_000)
-    measures, _ = consistency(model, images, draws, pcnn.log_likelihood(model, images, masks))
+    truth = pcnn.log_likelihood(model, images, masks)
+    measures, _ = consistency(model, draws, truth, joint[-1:])
     for bound in ("implied_nats_low", "implied_nats_high"):
         assert measures[bound]["mean"] == pytest.approx(implied, abs=0.05)
-    few, _ = consistency(model, np.repeat(images, 200, 0), pcnn.inpaint(
-        model, np.repeat(images, 200, 0), np.repeat(masks, 200, 0), 4, seed=np.arange(200)),
-        pcnn.log_likelihood(model, np.repeat(images, 200, 0), np.repeat(masks, 200, 0)))
+    draws = pcnn.inpaint(model, np.repeat(images, 200, 0), np.repeat(masks, 200, 0), 4, seed=np.arange(200))
+    few, _ = consistency(model, draws, np.repeat(truth, 200), np.repeat(joint[-1:], 200))
     assert few["implied_nats_low"]["mean"] < implied
     assert few["implied_nats_low"]["mean"] < few["implied_nats_high"]["mean"]
 

@@ -7,9 +7,9 @@ from conftest import TINY, enlarge, run_here, save_model
 import pcnn_keras as pcnn
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
-from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table
+from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table, unconditional
 from pcnn_keras.inference.inputs import inputs_of
-from pcnn_keras.inference.likelihood import score
+from pcnn_keras.inference.likelihood import score, sum_over_hidden
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,11 @@ def test_likelihoods_of_the_parts(tiny):
     rng = np.random.default_rng(0)
     images, masks = rng.integers(0, 2, (7, 4, 5, 1)), rng.integers(0, 2, (7, 4, 5, 1))
     inputs = inputs_of(images, masks, tiny.config)
+    alone = inputs_of(images, 0 * masks, tiny.config)
     heads = {"sum": tiny(inputs)["logits"], "conditional_head": tiny(inputs)["conditional_logits"],
-             "unconditional": tiny(inputs_of(images, 0 * masks, tiny.config))["logits"]}
+             "unconditional": tiny(alone)["logits"]}
     found = likelihoods(tiny, images, masks, batch_size=3)
+    found["unconditional"] = sum_over_hidden(unconditional(tiny, images, batch_size=3), masks)
     assert set(found) == set(heads)
     for name, logits in heads.items():
         np.testing.assert_allclose(found[name], score(logits, images, masks), rtol=1e-4)
