@@ -34,7 +34,7 @@ def main():
     import tensorflow as tf
 
     from pcnn_keras.data import pipeline
-    from pcnn_keras.network import layers
+    from pcnn_keras.network import masked
     from pcnn_keras.training.compile import compile_model
 
     config = pcnn.Config.preset("paper-mnist")
@@ -48,10 +48,10 @@ def main():
         return model, tf.function(model)
 
     model, forward = prepare()
-    tight = layers.bounding_box
-    layers.bounding_box = lambda mask: (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
+    tight = masked.bounding_box
+    masked.bounding_box = lambda mask: (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
     full, full_forward = prepare()
-    layers.bounding_box = tight
+    masked.bounding_box = tight
 
     seconds = in_turn(
         RUNS, step=lambda: model.train_on_batch(*batch), full_step=lambda: full.train_on_batch(*batch),

@@ -17,7 +17,7 @@ ORDER = {
     "": "errors files config internals quiet",
     "data": "pixels slices images blobs masks sources pipeline",
     " ": "style plots",
-    "network": "backend layers networks losses saved model",
+    "network": "backend masked layers networks losses saved model",
     "inference": "noise inputs predict likelihood rows completions importance sampling progression",
     "training": "devices compile run divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",
@@ -60,7 +60,7 @@ def test_imports_point_one_way(module):
     assert set(own(module)) <= set(ORDER[: ORDER.index(module)])
 
 
-@pytest.mark.parametrize("module", ["network.layers", "network.networks", "network.losses"])
+@pytest.mark.parametrize("module", ["network.masked", "network.layers", "network.networks", "network.losses"])
 def test_what_the_model_is_made_of_is_free_of_backends(module):
     assert not [name for name in imported(module) if name.split(".")[0] in ("tensorflow", "jax", "torch")]
 

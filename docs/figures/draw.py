@@ -110,7 +110,7 @@ def overview():
 
 def kernel_masks():
     """Which taps of a 5 x 5 kernel a pixel sees, and which colours of its own pixel."""
-    from pcnn_keras.network.layers import bounding_box, kernel_mask
+    from pcnn_keras.network.masked import bounding_box, kernel_mask
 
     kinds = [("vertical,\nfirst block", (5, 5), "vertical", True),
              ("vertical,\nlater blocks", (5, 5), "vertical", False),
@@ -150,7 +150,8 @@ def stacks():
     """What a pixel sees of the image through one masked stack, and through each of the two stacks."""
     import keras
 
-    from pcnn_keras.network.layers import GatedBlock, MaskedConv2D
+    from pcnn_keras.network.layers import GatedBlock
+    from pcnn_keras.network.masked import MaskedConv2D
 
     side, row, column, depth = 11, 7, 5, 4
     keras.utils.set_random_seed(0)

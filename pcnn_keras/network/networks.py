@@ -12,7 +12,8 @@ Grey and colour differ in numbers only. How the two meet is `Config.merge`:
 import keras
 from keras import ops
 
-from pcnn_keras.network.layers import GatedBlock, MaskedConv2D, ResidualBlock, SelfAttention, near_zero
+from pcnn_keras.network.layers import GatedBlock, ResidualBlock, SelfAttention, near_zero
+from pcnn_keras.network.masked import MaskedConv2D
 
 COARSEST = 8
 """A U-Net halves its maps until no side is longer than that."""

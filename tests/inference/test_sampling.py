@@ -14,7 +14,7 @@ from pcnn_keras.data.images import list_images, read_levels
 from pcnn_keras.inference import noise, rows
 from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import Completions
-from pcnn_keras.network.layers import MaskedConv2D
+from pcnn_keras.network.masked import MaskedConv2D
 
 DIGITS = Path(__file__).parents[2] / "saved_models" / "digits"
 
