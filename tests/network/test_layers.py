@@ -24,7 +24,7 @@ def test_layers_survive_a_config_round_trip(layer, shape):
 def test_gated_block_round_trip_and_equation(restricted, conditioned):
     layer = GatedBlock(6, 3, restricted=restricted, channel_groups=3, conditioned=conditioned)
     rng = np.random.default_rng(0)
-    inputs = [rng.normal(size=(2, 4, 5, 6)).astype("float32") for _ in ("v", "h", *(["f"] * (conditioned != "neither")))]
+    inputs = [*rng.normal(size=(2 if conditioned == "neither" else 3, 2, 4, 5, 6)).astype("float32")]
     v, h = inputs[:2]
     new_v, new_h = layer(inputs)
     copy = GatedBlock.from_config(layer.get_config())
