@@ -23,6 +23,7 @@ def parse():
     start.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     start.add_argument("--preset", choices=PRESETS, help="settings to start from (default: the data set's, or mnist)")
     start.add_argument("--config", type=Path, metavar="FILE", help="any run's config.json, to start from its settings")
+    start.add_argument("--weights", type=Path, metavar="DIR", help="a model, to start from its settings and weights")
     parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
     parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
@@ -30,7 +31,7 @@ def parse():
     parser.add_argument("--depth", type=number(int, 0), help="--prior-depth and --conditioning-depth together")
     parser.add_settings(settings())
     flags = parser.parse_args()
-    if not (flags.dataset or flags.resume or flags.preset or flags.config):
+    if not (flags.dataset or flags.resume or flags.preset or flags.config or flags.weights):
         parser.error(f"--dataset is needed: {DATA_SETS}")
     return flags
 
@@ -51,6 +52,8 @@ def starting_config(flags, output):
         config = Config.load(output / "config.json")
     elif flags.config:
         config = Config.load(flags.config)
+    elif flags.weights:
+        config = Config.of_model(flags.weights)
     else:
         config = Config.preset(flags.preset or (flags.dataset if flags.dataset in PRESETS else "mnist"))
     return config.replace(dataset=flags.dataset or config.dataset)
@@ -116,12 +119,13 @@ def main():
 
     if strategy.writes and not flags.resume:
         check_output(output)
+    initial = load(flags.weights) if flags.weights else None
     asked, levels = prepare(flags, config)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
     try:
-        train(asked, levels, output, resume=flags.resume, strategy=strategy)
+        train(asked, levels, output, resume=flags.resume, strategy=strategy, initial=initial)
     except Stopped as stopped:
         if stopped.flags is None:
             raise
@@ -161,7 +165,7 @@ def prepare(flags, config):
     from pcnn_keras.data.sources import load_images
 
     changes = given(flags)
-    as_config = flags.resume or flags.config  # a preset's size is that of its own data set
+    as_config = flags.resume or flags.config or flags.weights  # a preset's size is that of its own data set
     size = flags.size or (config.height if as_config and config.height == config.width else None)
     images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1))
     height, width, channels = images.train.shape[1:]

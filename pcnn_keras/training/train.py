@@ -24,6 +24,7 @@ from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import FitOptions, Single
 from pcnn_keras.training.divergence import DivergenceWatch
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
+from pcnn_keras.training.pace import Pace
 from pcnn_keras.training.run import Keeping, Run
 from pcnn_keras.training.run_files import RunFiles, check_output, check_space
 
@@ -33,7 +34,8 @@ HELD_OUT_IMAGES = 1000
 
 @single_precision()  # Keras makes some of the metrics' sums in the first step
 def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
-          callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None) -> PixelConstrainedCNN:
+          callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None,
+          initial: PixelConstrainedCNN | None = None) -> PixelConstrainedCNN:
     """Trains a model, or goes on with a run that was stopped.
 
     Args:
@@ -47,6 +49,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             folder: one of them writes it, all read it to resume.
         callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends it early.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
+        initial: a trained model of the same network, to start from its weights; None for fresh ones.
 
     Returns:
         The `PixelConstrainedCNN` with the last weights.
@@ -54,9 +57,9 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     Raises:
         InputError: if the folder cannot be written, is being written by another run, has too little
             space, holds a model and `resume` is False, or holds a run with other settings (some may
-            differ, see `Config.continues`), other images or more steps than asked for; if images do
-            not fit the settings, or cannot be shared out among the devices; if Keras does not run on
-            TensorFlow.
+            differ, see `Config.continues`), other images or more steps than asked for; if images or
+            initial weights do not fit the settings, or images cannot be shared out among the devices;
+            if Keras does not run on TensorFlow.
         Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
@@ -71,6 +74,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     total_steps = steps_per_epoch * config.epochs
     with strategy.scope():
         model = build_model(config)
+        if initial:
+            _start_from(initial, model)
         compile_model(model, total_steps, strategy.optimizer)
         model.optimizer.build(model.trainable_variables)
     check_space(output, model)
@@ -89,7 +94,9 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas).cache()
         with saying_what_is_kept(run, checkpoint), Signals() as signals:
             keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
-            own = [run, DivergenceWatch(), *_writers(run, images, strategy, keeping), keeper]
+            terminal = os.isatty(1)
+            writers = _writers(run, images, keeping, total_steps, terminal) if strategy.writes else []
+            own = [run, DivergenceWatch(), *writers, keeper]
             while run.step < total_steps and not model.stop_training:
                 epoch, done = divmod(run.step, steps_per_epoch)
                 batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step)
@@ -97,7 +104,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                     [*own, *callbacks], epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
-                    verbose=0 if not strategy.writes else 1 if os.isatty(1) else 2))
+                    verbose=0 if not strategy.writes else 1 if terminal else 2))
     return model
 
 
@@ -109,6 +116,13 @@ def _alone(output, resume):
         if not resume:
             check_output(output)  # another run may have ended meanwhile
         yield
+
+
+def _start_from(initial, model):
+    shapes, needed = ([weight.shape for weight in each.weights] for each in (initial, model))
+    if shapes != needed:
+        raise InputError("The weights to start from are those of another network.")
+    model.set_weights(initial.get_weights())
 
 
 def _check_images(config, images, replicas):
@@ -127,11 +141,9 @@ def _check_images(config, images, replicas):
         raise InputError(f"{len(images.validation)} held-out images are fewer than {replicas} devices.")
 
 
-def _writers(run, images, strategy, keeping):
-    """The callbacks that write the run's folder, in the process that does."""
-    if not strategy.writes:
-        return []
-    writers = [RunFiles(run, images.validation, keeping.pictures)]
+def _writers(run, images, keeping, total_steps, terminal):
+    """The callbacks of the process that writes the run's folder."""
+    writers = [RunFiles(run, images.validation, keeping.pictures), Pace(run, total_steps, None if terminal else 60)]
     if keras.backend.backend() == "tensorflow":
         writers.append(keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False))
     return writers

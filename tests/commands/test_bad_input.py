@@ -232,7 +232,7 @@ FLAGS = {
                   "--sampler", "--index", "--dataset", "--data-dir", "--model", "--mask", "--image", "--output",
                   "--progression"],
     "train.py": ["--size", "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume", "--preset",
-                 "--config",
+                 "--config", "--weights",
                  *(declared.flag or f"--{name.replace('_', '-')}" for name, _, declared in config.settings()
                    if declared.flag != "")],
     "pcnn_keras/evaluate.py": ["--model", "--dataset", "--limit", "--drawn", "--num-samples", "--json", "--data-dir"],

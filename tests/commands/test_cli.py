@@ -82,6 +82,8 @@ train.py --dataset digits --preset nothing
 train.py --config damaged/config.json
 train.py --config missing/config.json
 train.py --dataset digits --preset mnist --config untrained/config.json
+train.py --weights missing
+train.py --weights damaged
 train.py --dataset digits --output saved_models/digits surplus
 train.py --resume
 train.py --resume --dataset digits
@@ -357,6 +359,8 @@ def test_settings_are_the_preset_s_or_a_file_s_before_flags_change_them(trained_
     assert config == other.replace(filters=7)
     assert images.train.shape[1:] == (6, 6, 1) and images.train.max() == 2
     assert trained_with("--config a_run's_config.json --size 4")[0] == other.replace(height=4, width=4)
+    save_model(pcnn.build_model(other), tmp_path / "trained")
+    assert trained_with("--weights trained --alpha 0.1")[0] == other.replace(alpha=0.1)
 
 
 def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):

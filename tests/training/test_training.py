@@ -111,6 +111,16 @@ def test_a_finished_run_goes_on_for_more_epochs_with_another_alpha(run, tmp_path
     assert pcnn.load(folder).config == Config.load(folder / "config.json") == longer
 
 
+def test_a_run_may_start_from_the_weights_of_another(run, tmp_path):
+    config = CONFIG.replace(learning_rate=1e-9, epochs=1, steps_per_epoch=1, seed=CONFIG.seed + 1)
+    model = pcnn.train(config, IMAGES, tmp_path / "run", initial=pcnn.load(run), keeping=Keeping(pictures=False))
+    for before, after in zip(weights(run, "model.keras"), model.get_weights(), strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-6)
+    with pytest.raises(InputError, match="another network"):
+        pcnn.train(config.replace(filters=5), IMAGES, tmp_path / "other", initial=model)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_run_cannot_end_before_it_has_got_to(run):
     assert f"{CONFIG.epochs - 1} epochs" in mistake(CONFIG.replace(epochs=CONFIG.epochs - 1), IMAGES, run, resume=True)
 
