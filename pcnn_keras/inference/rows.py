@@ -10,9 +10,11 @@ Wiggers & Hoogeboom 2020, arXiv:2002.09928):
 A pixel depends only on those before it, so each round makes at least one more pixel final, and the
 one fixed point is what drawing pixel after pixel gives.
 
-A row is `(width, n, …)`: columns, then completions. What the conditioning network says of an
-image, its context, is there once, and each completion takes its image's. In slices (see `data.slices`) that
-holds for the first; what it says of a later one depends on what was drawn before, so each completion has its own.
+A row is `(width, n, …)`: columns, then completions. Completions of one image whose rows above are the same
+have one past, and all that depends on it alone is computed once; so is the answer to one guess after one past.
+At the beginning each image is a past, whose context is what the conditioning network says of it. In slices (see
+`data.slices`) that holds for the first; what is said of a later one depends on what was drawn before, so each
+completion is a past of its own.
 """
 
 import weakref
@@ -34,24 +36,22 @@ HIGHEST_TEMPERATURE = 1e30
 
 
 class Row(NamedTuple):
-    """All that it takes to draw one row of n completions.
+    """All that is known of a row before it is drawn, for each of m pasts.
 
     Fields:
-        unknown: bool `(width, n, 1)`, where pixels are hidden.
+        unknown: bool `(width, m, 1)`, where pixels are hidden.
         linked: for each gated block, what the rows above and the visible pixels add to its horizontal
-            stack, `(width, n, 2 * filters)`.
+            stack, `(width, m, 2 * filters)`.
         context: of the conditioning network's outputs, those that are merged with the prior's logits.
-        noise: float32 `(width, n, channels, num_levels)`, added to the logits before the highest is taken.
     """
 
     unknown: tf.Tensor
     linked: list
     context: dict
-    noise: tf.Tensor
 
-    def take(self, completions):
-        """The same of some of the completions."""
-        return tf.nest.map_structure(lambda x: tf.gather(x, completions, axis=1), self)
+    def take(self, pasts):
+        """The same of some of the pasts, as often as they are named."""
+        return tf.nest.map_structure(lambda x: tf.gather(x, pasts, axis=1), self)
 
 
 class RowPrior:
@@ -191,69 +191,98 @@ def _sample_slice(prior, levels, masks, context, image_of, noise):
     levels = tf.where(hidden, 0, levels)
     first, last = _span(tf.reduce_any(hidden, axis=(0, 2, 3)))
     caches = prior.rows_above(scaled(levels, config), context.get("features"), first)
-    caches = [tf.gather(cache, image_of, axis=1) for cache in caches]
     # From here on all rows of something stand one after the other.
     hidden, context = tf.nest.map_structure(columns_first, (hidden, context))
     levels, noise = columns_first(tf.gather(levels, image_of)), columns_first(noise)
     features = context.pop("features", None)
 
-    def step(row, above, levels, nats, caches):
-        conditions, context_here = tf.nest.map_structure(
+    def step(row, above, levels, nats, past_of, image_of, caches):
+        """`past_of` is that of each completion, `image_of` the image of each past."""
+        conditions, context_here, unknown = tf.nest.map_structure(
             lambda x: tf.gather(x, image_of, axis=1),
-            (prior.conditions(None if features is None else features[row]), {k: x[row] for k, x in context.items()}))
-        unknown = tf.gather(hidden[row], image_of, axis=1)
+            (prior.conditions(None if features is None else features[row]), {k: x[row] for k, x in context.items()},
+             hidden[row]))
         linked, caches = prior.link(caches, conditions)
-        drawn, gained = _solve(prior, Row(unknown, linked, context_here, noise[row]),
-                               guess=tf.where(unknown, above, levels[row]))
-        caches[0] = tf.concat([caches[0][..., config.channels :], scaled(drawn, config)], axis=-1)
+        guess = tf.where(tf.gather(unknown, past_of, axis=1), above, levels[row])
+        drawn, gained = _solve(prior, Row(unknown, linked, context_here), past_of, noise[row], guess)
+        one_of, new_past_of = _distinct(past_of, drawn)
+        before = tf.gather(past_of, one_of)
+        image_of, caches = tf.gather(image_of, before), [tf.gather(cache, before, axis=1) for cache in caches]
+        caches[0] = tf.concat(
+            [caches[0][..., config.channels :], scaled(tf.gather(drawn, one_of, axis=1), config)], axis=-1)
         levels = tf.tensor_scatter_nd_update(levels, [[row]], drawn[None])
-        return row + 1, drawn, levels, nats + gained, caches
+        return row + 1, drawn, levels, nats + gained, new_past_of, image_of, caches
 
     nats = tf.zeros_like(levels[0, 0, :, 0], tf.float32)
     above = levels[tf.maximum(first - 1, 0)]  # a row looks like the one above it: the first guess
-    _, _, levels, nats, _ = tf.while_loop(
-        lambda row, *_: row < last, step, (first, above, levels, nats, caches))
+    start = first, above, levels, nats, image_of, tf.range(tf.shape(masks)[0]), caches
+    some = tf.TensorShape([None])  # there are ever more pasts
+    of_caches = [tf.TensorShape([prior.width, None, cache.shape[-1]]) for cache in caches]
+    _, _, levels, nats, *_ = tf.while_loop(
+        lambda row, *_: row < last, step, start, (*(x.shape for x in start[:4]), some, some, of_caches))
     return tf.transpose(levels, (2, 0, 1, 3)), nats
 
 
-def _solve(prior, row, guess):
+def _solve(prior, row, past_of, noise, guess):
     """Draws one row of all completions.
 
     Args:
         row: a `Row`.
+        past_of: the past of each completion, `(n,)`.
+        noise: `(width, n, channels, num_levels)`, added to the logits before the highest is taken.
         guess: levels `(width, n, channels)`, the visible ones as they are.
 
     Returns:
         Levels of the same shape, and the log-likelihood of those that were hidden, `(n,)`.
     """
+    width, channels = guess.shape[0], guess.shape[2]
+    to_come = tf.cumsum(tf.cast(row.unknown, tf.int32), axis=0, exclusive=True, reverse=True) > 0
+    to_come |= tf.range(channels) < channels - 1  # whether any hidden value comes after one
 
     def settle(active, drawn, nats):
         """One more round for those completions whose row may not be final yet."""
-        known = tf.gather(drawn, active, axis=1)
-        new, gained = _redraw(prior, row.take(active), known)
+        known, past = tf.gather(drawn, active, axis=1), tf.gather(past_of, active)
+        one_of, alike = _distinct(past, known)
+        logits = prior.logits(tf.gather(known, one_of, axis=1), row.take(tf.gather(past, one_of)))
+        unknown, unsettled = (tf.gather(x, past, axis=1) for x in (row.unknown, to_come))
+        new, gained = _redraw(tf.gather(logits, alike, axis=1), unknown, tf.gather(noise, active, axis=1), known)
         at = active[:, None]
         drawn = tf.transpose(tf.tensor_scatter_nd_update(
             tf.transpose(drawn, (1, 0, 2)), at, tf.transpose(new, (1, 0, 2))), (1, 0, 2))
         nats = tf.tensor_scatter_nd_update(nats, at, gained)
-        return tf.boolean_mask(active, tf.reduce_any(new != known, axis=(0, 2))), drawn, nats
+        # What comes before the first change is final, and so is that change itself.
+        return tf.boolean_mask(active, tf.reduce_any((new != known) & unsettled, axis=(0, 2))), drawn, nats
 
-    width, channels = guess.shape[0], guess.shape[2]
-    active = tf.cast(tf.where(tf.reduce_any(row.unknown, axis=(0, 2)))[:, 0], tf.int32)
+    hidden = tf.gather(tf.reduce_any(row.unknown, axis=(0, 2)), past_of)
     _, drawn, nats = tf.while_loop(
         lambda active, *_: tf.size(active) > 0, settle,
-        (active, guess, tf.zeros_like(guess[0, :, 0], tf.float32)),
-        # Final after at most a round for each value, and one round more to see that nothing changes.
-        maximum_iterations=width * channels + 1,
+        (tf.cast(tf.where(hidden)[:, 0], tf.int32), guess, tf.zeros_like(guess[0, :, 0], tf.float32)),
+        maximum_iterations=width * channels,  # each makes at least one more value final
         shape_invariants=(tf.TensorShape([None]), guess.shape, tf.TensorShape([None])))
     return drawn, nats
 
 
-def _redraw(prior, row, known):
-    """Draws every hidden pixel of a row given what stands there now, and scores what is drawn."""
-    logits = prior.logits(known, row)
-    new = tf.where(row.unknown, gumbel_max(logits, row.noise), known)
+def _redraw(logits, unknown, noise, known):
+    """Draws every hidden pixel of a row from logits given what stands there now, and scores what is drawn."""
+    new = tf.where(unknown, gumbel_max(logits, noise), known)
     scored = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=new, logits=logits)
-    return new, -tf.reduce_sum(tf.where(row.unknown, scored, 0), axis=(0, 2))
+    return new, -tf.reduce_sum(tf.where(unknown, scored, 0), axis=(0, 2))
+
+
+def _distinct(past_of, levels):
+    """Which completions have the same past and the same row.
+
+    Args:
+        past_of: int32 `(n,)`; levels: `(width, n, channels)`.
+
+    Returns:
+        int32 `(m,)`, the first completion of each kind, and `(n,)`, the kind of each completion.
+    """
+    rows = tf.reshape(tf.transpose(levels, (1, 0, 2)), (-1, levels.shape[0] * levels.shape[2]))
+    keys = tf.concat([past_of[:, None], rows], axis=1)
+    with tf.device("/CPU:0"):  # TensorFlow has it nowhere else
+        kinds, kind_of = tf.raw_ops.UniqueV2(x=keys, axis=[0])
+    return tf.math.unsorted_segment_min(tf.range(tf.size(past_of)), kind_of, tf.shape(kinds)[0]), kind_of
 
 
 def _span(wanted):
