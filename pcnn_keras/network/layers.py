@@ -164,10 +164,11 @@ class ResidualBlock(keras.layers.Layer):
             convolution.build(input_shape)
 
     def call(self, inputs):
-        x = inputs
-        for convolution in self.convolutions:
-            x = convolution(ops.relu(x))
-        return inputs + x
+        enter, mix, leave = self.convolutions
+        x = leave.convolution_op(ops.relu(mix(ops.relu(enter(ops.relu(inputs))))), leave.kernel)
+        # A convolution, its bias, a sum and the next block's relu in a row are more than TensorFlow's graph optimizer
+        # can fuse: "remapper failed" (2.21). The bias goes to the other summand.
+        return inputs + leave.bias + x
 
     def compute_output_shape(self, input_shape):
         return input_shape

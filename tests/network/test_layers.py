@@ -1,5 +1,10 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from pcnn_keras.network.layers import GatedBlock, Merge, ResidualBlock, SelfAttention
 from pcnn_keras.network.masked import MaskedConv2D
@@ -42,6 +47,23 @@ def test_gated_block_round_trip_and_equation(restricted, conditioned):
     np.testing.assert_allclose(new_v, gate(a), atol=1e-5)
     update = np.asarray(layer.out(gate(b).astype("float32")))
     np.testing.assert_allclose(new_h, update if restricted else h + update, atol=1e-5)
+
+
+IN_A_ROW = """
+import keras
+from pcnn_keras.network.layers import ResidualBlock
+image = keras.Input((6, 6, 4))
+network = keras.Model(image, ResidualBlock(4, 3)(ResidualBlock(4, 3)(image)))
+network.jit_compile = False
+network.predict_on_batch(keras.ops.ones((1, 6, 6, 4)))
+"""
+
+
+def test_tensorflow_has_nothing_to_complain_of():
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0", "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run([sys.executable, "-c", IN_A_ROW], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr  # it does say something
+    assert "remapper failed" not in done.stderr
 
 
 def test_merge_is_a_sum_or_a_weighted_one():
