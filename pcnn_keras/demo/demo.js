@@ -3,7 +3,8 @@
 const HIDDEN = [70, 105, 160];  // as in plots.py
 const canvas = element.querySelector('canvas'), context = canvas.getContext('2d');
 const brush = element.querySelector('input');
-let value, tool = 'hide', last = null;
+const undo = element.querySelector('[data-undo]');
+let value, tool = 'hide', last = null, before = [];
 
 function show() {
   const picture = context.createImageData(value.width, value.height);
@@ -17,8 +18,24 @@ function show() {
   context.putImageData(picture, 0, 0);
 }
 
+function copy(picture) {
+  return JSON.parse(JSON.stringify(picture));
+}
+
+function remember(pictures) {
+  before = pictures.slice(-20);
+  undo.disabled = !before.length;
+}
+
+function hand_back() {
+  props.value = copy(value);
+  trigger('input');
+}
+
 function receive() {
-  value = JSON.parse(JSON.stringify(props.value));
+  if (JSON.stringify(value) == JSON.stringify(props.value)) return;  // it comes from here
+  value = copy(props.value);
+  remember([]);
   if (canvas.width != value.width || canvas.height != value.height) {
     canvas.width = value.width;
     canvas.height = value.height;
@@ -57,20 +74,29 @@ function paint(event) {
 function stop() {
   if (!last) return;
   last = null;
-  props.value = value;
-  value = JSON.parse(JSON.stringify(value));
-  trigger('input');
+  hand_back();
 }
 
-canvas.addEventListener('pointerdown', event => { canvas.setPointerCapture(event.pointerId); paint(event); });
+canvas.addEventListener('pointerdown', event => {
+  canvas.setPointerCapture(event.pointerId);
+  remember([...before, copy(value)]);
+  paint(event);
+});
 canvas.addEventListener('pointermove', event => { if (last) paint(event); });
 canvas.addEventListener('pointerup', stop);
 canvas.addEventListener('pointercancel', stop);
 element.querySelector('.tools').addEventListener('click', event => {
   const button = event.target.closest('button');
   if (!button) return;
+  if (button == undo) {
+    value = before.at(-1);
+    remember(before.slice(0, -1));
+    show();
+    hand_back();
+    return;
+  }
   tool = button.dataset.tool;
-  for (const each of element.querySelectorAll('.tools button')) each.setAttribute('aria-pressed', each == button);
+  for (const each of element.querySelectorAll('[data-tool]')) each.setAttribute('aria-pressed', each == button);
 });
 watch('value', receive);
 receive();

@@ -51,8 +51,20 @@ def hide(result, kept, chosen):
     return show(result, kept, min(chosen, kept - 1)) if result else (gr.skip(),) * 4
 
 
+def show_all(result, chosen):
+    if not result:
+        return (gr.skip(),) * 5
+    drawn = len(result.completions.draw)
+    return gr.Slider(value=drawn), *show(result, drawn, chosen)
+
+
+def forget():
+    """Completions of a picture that has changed go: no result, nothing shown."""
+    return None, "<p>The picture has changed: press Complete.</p>", "", "", 0, "", gr.File(visible=False)
+
+
 def choose_completion(result, kept, event: gr.EventData):
-    return show(result, kept, int(event.index) % kept)
+    return show(result, kept, int(event.index) % kept) if result else (gr.skip(),) * 4
 
 
 def play(result, chosen):
@@ -113,11 +125,11 @@ class ModelHandlers:
     def set_blobs(self, name, value):
         return self.set_mask(name, value, self._config(name).blobs)
 
-    def draw_completions(self, name, value, count, temperature, seed):
+    def draw_completions(self, name, value, count, temperature, seed, importance=False):
         with in_words():
             opened = self._open(name)
             image, mask = painted(value, opened.model.config)
-            for result in complete(opened, image, mask, count, temperature, seed):
+            for result in complete(opened, image, mask, count, temperature, seed, importance):
                 drawn = len(result.completions.draw)
                 yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
                        gr.File(visible=False))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pcnn_keras.demo import handlers
 from pcnn_keras.demo.handlers import ModelHandlers, first_canvas
-from pcnn_keras.demo.parts import MOST, example_buttons, open_model, presets
+from pcnn_keras.demo.parts import CANDIDATES, MOST, example_buttons, open_model, presets
 from pcnn_keras.errors import InputError
 
 LARGEST_UPLOAD = 8 * 2**20
@@ -33,7 +33,7 @@ def build(folders):
     opened = open_model(folders[0])
     with gr.Blocks(title="Pixel Constrained CNN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# Pixel Constrained CNN\nRub out a part of a picture, and see what could have been there: "
-                    "many completions, and how likely each of them is.")
+                    "many completions, and how likely each of them is. What is blue is hidden from the model.")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
                 model = gr.Dropdown([(folder.name, str(folder)) for folder in folders], value=str(folders[0]),
@@ -41,20 +41,25 @@ def build(folders):
                 examples = gr.HTML(example_buttons(opened), js_on_load=CHOOSE, elem_id="examples")
                 picture = gr.HTML(first_canvas(opened), elem_id="canvas", html_template=_read(".html"),
                                   js_on_load=_read(".js"))
+                go = gr.Button("Complete", variant="primary", elem_id="go")
                 with gr.Row(elem_classes="narrow"):
                     upload_button = gr.UploadButton("Upload", file_types=["image"], size="sm", min_width=80)
                     blank_button = gr.Button("Empty picture", size="sm", min_width=80)
                     blobs_button = gr.Button("Random blobs", size="sm", min_width=80, elem_id="blobs")
                 preset = gr.Dropdown(presets(opened.model.config), value=None, allow_custom_value=True,
                                      label="Mask: what stays visible", elem_id="preset")
-                count = in_range(gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count"))
-                with gr.Row(elem_classes="narrow"):
-                    temperature = in_range(gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170))
-                    seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
-                go = gr.Button("Complete", variant="primary", elem_id="go")
+                with gr.Accordion("How many, and which", open=False):
+                    count = in_range(gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count"))
+                    importance = gr.Checkbox(False, label="Choose by importance", elem_id="importance", info=(
+                        f"Draws {CANDIDATES} times as many and keeps those whose parts fit together best."))
+                    with gr.Row(elem_classes="narrow"):
+                        temperature = in_range(gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170))
+                        seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
             with gr.Column(scale=3, min_width=320):
                 tiles = gr.HTML(js_on_load=CHOOSE, elem_id="tiles")
-                kept = in_range(gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept"))
+                with gr.Row(elem_classes="narrow"):
+                    kept = in_range(gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept"))
+                    all_button = gr.Button("Show all", size="sm", min_width=80, scale=0, elem_id="all")
                 with gr.Row():
                     with gr.Column(scale=2, min_width=300):
                         details = gr.HTML(elem_id="details")
@@ -68,20 +73,24 @@ def build(folders):
         result, chosen = gr.State(), gr.State(0)
 
         shown = [tiles, details, line, chosen]
-        drawing = {"fn": models.draw_completions, "inputs": [model, picture, count, temperature, seed],
+        drawing = {"fn": models.draw_completions, "inputs": [model, picture, count, temperature, seed, importance],
                    "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal"}
         playing = play_button.click(handlers.play, [result, chosen], moving, show_progress="hidden")
-        model.change(models.choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing)
-        examples.select(models.choose_example, model, picture, cancels=playing).success(**drawing)
-        upload_button.upload(models.upload, [model, upload_button], picture)
-        blank_button.click(models.blank, model, picture)
-        preset.input(models.set_mask, [model, picture, preset], picture)
-        blobs_button.click(models.set_blobs, [model, picture], picture)
-        go.click(**drawing, cancels=playing, api_name="complete")
+        running = [
+            playing, page.load(**drawing), go.click(**drawing, cancels=playing, api_name="complete"),
+            model.change(models.choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing),
+            examples.select(models.choose_example, model, picture, cancels=playing).success(**drawing)]
+        forgetting = {"fn": handlers.forget, "outputs": [result, *shown, moving, files], "cancels": running,
+                      "show_progress": "hidden"}
+        upload_button.upload(models.upload, [model, upload_button], picture).success(**forgetting)
+        blank_button.click(models.blank, model, picture).success(**forgetting)
+        preset.input(models.set_mask, [model, picture, preset], picture).success(**forgetting)
+        blobs_button.click(models.set_blobs, [model, picture], picture).success(**forgetting)
+        picture.input(**forgetting)
         kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")
+        all_button.click(handlers.show_all, [result, chosen], [kept, *shown], show_progress="hidden")
         tiles.select(handlers.choose_completion, [result, kept], shown, show_progress="hidden")
         download_button.click(handlers.download, [result, kept], files)
-        page.load(**drawing)
     return page
 
 

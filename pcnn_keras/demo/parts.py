@@ -27,6 +27,9 @@ MOST = 64
 FIRST = 16
 """As many are shown before the others are drawn."""
 
+CANDIDATES = 4
+"""Times as many as are shown are drawn to choose by importance."""
+
 CONTINUATIONS = 64
 """Over how many the probabilities of a stage are averaged."""
 
@@ -40,7 +43,10 @@ class Opened(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was asked for, one image and mask as in `inpaint`, and its `Completions`, most likely first."""
+    """What was asked for, one image and mask as in `inpaint`, and its `Completions`, most likely first.
+
+    `candidates` is `inpaint`'s.
+    """
 
     opened: Opened
     image: np.ndarray
@@ -48,6 +54,7 @@ class Result(NamedTuple):
     temperature: float
     seed: int
     completions: Any
+    candidates: int | None = None
 
 
 @functools.lru_cache(maxsize=4)
@@ -108,12 +115,17 @@ def read_upload(path, config):
         raise InputError(str(error).replace(str(path), "The file")) from error
 
 
-def complete(opened, image, mask, count, temperature, seed):
-    """Draws completions: yields a `Result` with the first few, then one with all."""
+def complete(opened, image, mask, count, temperature, seed, importance=False):
+    """Draws completions: yields a `Result` with the first few, then one with all; by importance one with all."""
     if mask.all():
         raise InputError("Nothing is hidden: rub out a part of the picture, or choose a mask.")
     if not 1 <= count <= MOST:
         raise InputError(f"The number of completions must be from 1 to {MOST}. Received: {count}.")
+    if importance:
+        candidates = CANDIDATES * count
+        chosen = inpaint(opened.model, image, mask, count, temperature, seed, candidates=candidates).ranked()
+        yield Result(opened, image, mask, float(temperature), int(seed), chosen, candidates)
+        return
     drawn = []
     for start, end in ((0, min(FIRST, count)), (FIRST, count)):
         if start < end:
@@ -152,7 +164,9 @@ def completion_buttons(result, kept, chosen):
     """The likeliest `kept` completions with their bars, as HTML; number `chosen` looks pressed."""
     nats = result.completions.log_likelihood
     shown = to_bytes(result.completions.samples[:kept], result.opened.model.config.num_levels)
-    return buttons(
+    legend = ("<p>Log-likelihood of what was drawn, in nats: the higher, the likelier. "
+              "The bar is full for the likeliest and empty for the least likely of all drawn.</p>")
+    return legend + buttons(
         f'<button data-index="{i}" aria-pressed="{str(i == chosen).lower()}">'
         f'{picture(pixels, f"completion {i + 1}, log-likelihood {value:.1f} nats")}'
         f'<span class="bar"><span style="width:{length:.0%}"></span></span><small>{value:.1f}</small></button>'
@@ -192,6 +206,7 @@ def command(result, kept):
     count = len(result.completions.draw)
     words = ["python", "sample.py", "--model", result.opened.folder, "--image", "image.png", "--mask", "mask.png",
              "--num-samples", count, "--temperature", result.temperature, "--seed", result.seed]
+    words += ["--candidates", result.candidates] if result.candidates else []
     return shlex.join(map(str, words + (["--keep-best", kept] if kept < count else [])))
 
 

@@ -22,12 +22,13 @@ class Pace(keras.callbacks.Callback):
     def __init__(self, run, total_steps, every=60):
         super().__init__()
         self._run, self._total_steps, self._every = run, total_steps, every
-        self._first = None  # step and time from which on the pace is taken
+        self._first: tuple[int, float] | None = None  # step and time from which on the pace is taken
+        self._said: float | None = None
 
     def on_train_batch_end(self, batch, logs=None):
         step, now = self._run.step, time.monotonic()
         if self._first is None:
-            self._first, self._said = (step, now), None
+            self._first = step, now
         elif self._said is None and step == self._first[0] + FIRST_STEPS:
             self._say(self._foretold(now), now)
         elif self._said is not None and self._every is not None and now - self._said >= self._every:
@@ -40,6 +41,7 @@ class Pace(keras.callbacks.Callback):
         self._said = now
 
     def _seconds_per_step(self, now):
+        assert self._first
         step, start = self._first
         return (now - start) / (self._run.step - step)
 

@@ -128,6 +128,15 @@ def test_the_first_few_come_first_and_all_are_those_of_one_call(results, opened)
         np.testing.assert_array_equal(got, wanted)
 
 
+def test_by_importance_some_of_many_are_shown(results, opened):
+    image, mask = results[0].image, results[0].mask
+    result, = demo_parts.complete(opened, image, mask, 5, 1, 7, importance=True)
+    expected = pcnn.inpaint(opened.model, image, mask, 5, 1, 7, candidates=20).ranked()
+    np.testing.assert_array_equal(result.completions.draw, expected.draw)
+    assert "--num-samples 5 --temperature 1.0 --seed 7 --candidates 20 --keep-best 3" in demo_parts.command(result, 3)
+    assert "--candidates" not in demo_parts.command(results[1], 3)
+
+
 @pytest.mark.parametrize("spec, count, temperature, seed", [
     ("all", 4, 1, 0), ("none", 0, 1, 0), ("none", demo_parts.MOST + 1, 1, 0), ("none", 4, -1, 0), ("none", 4, 1, -1),
     ("none", 4, 1, None)])

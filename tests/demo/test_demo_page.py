@@ -101,6 +101,14 @@ def hidden(shown):
     return (shown == HIDDEN).all(axis=-1)
 
 
+def test_what_matters_is_in_sight_at_once(address, tmp_path):
+    with chromium(1280, 900, tmp_path / "profile") as browser:
+        browser.get(address)
+        wait(lambda: len(pixels(browser, "#tiles img")) == 32, "the first completions")
+        go = browser.find_element(By.ID, "go")
+        assert go.location["y"] + go.size["height"] < 900 and go.is_displayed()
+
+
 def test_a_mask_is_painted_and_the_completions_keep_what_is_visible(desktop, tmp_path):
     choose_mask(desktop, "all")
     picture = wait(lambda: [p for p in pixels(desktop, "#canvas canvas") if not hidden(p).any()], "a picture")[0]
@@ -131,7 +139,13 @@ def test_the_pen_draws_and_makes_visible(desktop):
     stroke(desktop, [(0.2, 0.5), (0.8, 0.5)])
     painted, = pixels(desktop, "#canvas canvas")
     assert (painted[14, 6:22] == 255).all() and hidden(painted[:10]).all()
+    assert not sources(desktop) and "has changed" in desktop.find_element(By.ID, "tiles").text
     desktop.find_element(By.CSS_SELECTOR, "[data-tool=hide]").click()
+    desktop.find_element(By.CSS_SELECTOR, "[data-undo]").click()
+    assert hidden(pixels(desktop, "#canvas canvas")[0]).all()
+    assert not desktop.find_element(By.CSS_SELECTOR, "[data-undo]").is_enabled()
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(sources(desktop)) == 32, "completions of what stands there now")
 
 
 def test_the_least_likely_are_hidden_without_drawing_again(desktop):
@@ -142,6 +156,24 @@ def test_the_least_likely_are_hidden_without_drawing_again(desktop):
     wait(lambda: len(sources(desktop)) == 5, "five completions")
     assert sources(desktop) == before[:5]
     assert "--keep-best 5" in " ".join(desktop.find_element(By.ID, "command").text.split())
+
+
+def test_all_are_shown_again(desktop):
+    desktop.find_element(By.ID, "all").click()
+    wait(lambda: len(sources(desktop)) == 32, "all completions")
+
+
+def test_by_importance_others_are_shown(desktop):
+    before = sources(desktop)
+    open_settings = desktop.find_element(By.XPATH, "//button[contains(., 'How many, and which')]")
+    open_settings.click()
+    box = wait(lambda: desktop.find_elements(By.CSS_SELECTOR, "#importance input"), "the choice")[0]
+    box.click()
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(after := sources(desktop)) == 32 and after != before, "completions by importance")
+    assert "--candidates 128" in " ".join(desktop.find_element(By.ID, "command").text.split())
+    box.click()
+    open_settings.click()
 
 
 def test_a_completion_is_chosen_and_its_progression_plays(desktop):
@@ -199,6 +231,8 @@ def test_on_a_phone_everything_fits(address, tmp_path):
         wait(lambda: len(pixels(browser, "#tiles img")) == 32, "completions")
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
         assert browser.find_element(By.CSS_SELECTOR, "#canvas canvas").size["width"] > 250
+        below = [browser.find_element(By.ID, name).location["y"] for name in ("canvas", "go", "tiles", "download")]
+        assert below == sorted(below)
         whole_page(browser, tmp_path / "phone.png")
 
 
