@@ -14,7 +14,7 @@ import pcnn_keras
 
 FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
-    "": "errors files config internals quiet",
+    "": "errors files config internals quiet models",
     "data": "pixels slices images blobs masks sources pipeline",
     " ": "style plots",
     "network": "backend masked layers networks losses saved model",

@@ -92,7 +92,6 @@ train.py --resume --output damaged
 train.py --resume --output untrained
 train.py --dataset digits --resume --output untrained
 train.py --dataset folder
-sample.py
 sample.py --model missing
 sample.py --model damaged
 sample.py --model untrained --no-such-flag
