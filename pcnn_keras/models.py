@@ -1,8 +1,9 @@
-"""Where a trained model is: a folder, or the name of one that comes with the package."""
+"""Where a trained model is: a folder, the name of one that comes with the package, or a repository of the Hub."""
 
 import os
 from pathlib import Path
 
+from pcnn_keras import hub
 from pcnn_keras.errors import InputError, shown
 
 HOME = Path("saved_models")
@@ -17,13 +18,15 @@ def find_model(name: Path | str) -> Path:
 
     Args:
         name: a folder, or the name of a model that comes with the package, such as "mnist"; "saved_models/mnist" is
-            the same one, where there is no such folder here.
+            the same one, where there is no such folder here; or "hf://USER/REPO[@REVISION]", as `hub.download` has it.
 
     Raises:
-        InputError: if there is neither; lists the names there are.
+        InputError: if there is neither; lists the names there are. As `hub.download`.
     """
     if not isinstance(name, (str, os.PathLike)):
         raise InputError(f"Expected the folder or the name of a trained model. Received: {shown(name)}.")
+    if str(name).startswith(hub.SIGN):
+        return hub.download(name)
     folder, shipped = Path(name), shipped_models()
     if os.path.exists(folder):
         return folder

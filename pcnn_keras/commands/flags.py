@@ -15,7 +15,8 @@ class Parser(argparse.ArgumentParser):
     def add_model(self):
         """The flag of programs that use a trained model."""
         self.add_argument("--model", default=HOME / "mnist", metavar="MODEL",
-                          help="folder of a trained model, or the name of one that comes with the package, such as mnist")
+                          help="folder of a trained model, the name of one that comes with the package, such as "
+                               "mnist, or hf://USER/REPO on the Hugging Face Hub (default: %(default)s)")
 
     def add_images(self, dataset_help="take images from this set's test split (default: the model's own)"):
         """The flags of programs that read a data set."""
