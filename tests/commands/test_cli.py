@@ -372,6 +372,30 @@ def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):
     assert config == preset.replace(dataset="folder", height=6, width=6, masks=masks)
 
 
+def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        Image.new("L", (4, 4), 10 * i).save(tmp_path / "photos" / f"{i}.png")
+    small = "--epochs 1 --steps-per-epoch 1 --batch-size 2 --filters 4 --depth 1 --conditioner residual"
+    code, _, errors = call_here(f"train.py --dataset folder --data-dir photos --output run {small}")
+    assert (code, errors) == (0, "")
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"data_dir": str(tmp_path / "photos")}
+    assert str(tmp_path) not in (tmp_path / "run" / "config.json").read_text()
+    code, _, errors = call_here("train.py --output run --resume --epochs 2")
+    assert (code, errors) == (0, "")
+    assert {path.name for path in (tmp_path / "run" / "serving").iterdir()} == {"1", "2"}
+    (tmp_path / "run" / "run.json").write_text("{")
+    code, _, errors = call_here("train.py --output run --resume --epochs 3")
+    assert code == 2 and "run.json" in errors and "--data-dir" in errors
+
+
+def test_a_classifier_is_not_replaced_unless_that_is_asked_for(call, folders, tmp_path):
+    (tmp_path / "untrained" / "classifier.keras").touch()
+    done = call("pcnn_keras/classifier.py --model untrained", tensorflow=False)
+    assert done.returncode == 2 and "--force" in done.stderr
+    assert "imported TensorFlow" in call("pcnn_keras/classifier.py --model untrained --force", tensorflow=False).stderr
+
+
 def test_every_setting_with_a_flag_has_it(call):
     usage = call("train.py --help", tensorflow=False).stdout
     for name, _, declared in settings():
