@@ -26,7 +26,7 @@ def find_model(name: Path | str) -> Path:
     if not isinstance(name, (str, os.PathLike)):
         raise InputError(f"Expected the folder or the name of a trained model. Received: {shown(name)}.")
     if str(name).startswith(hub.SIGN):
-        return hub.download(name)
+        return hub.download(str(name))
     folder, shipped = Path(name), shipped_models()
     if os.path.exists(folder):
         return folder

@@ -159,7 +159,7 @@ def check_masks(masks: MaskFunction, config: Config) -> None:
         raise InputError(f"`masks` must give a tensor {shape} of 0 and 1. Received: {shown(drawn)}.")
 
 
-def _size(config):
+def _size(config: Config) -> tuple[int, int, int]:
     return config.batch_size, config.height, config.width
 
 

@@ -389,11 +389,11 @@ def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
     assert code == 2 and "run.json" in errors and "--data-dir" in errors
 
 
-def test_a_classifier_is_not_replaced_unless_that_is_asked_for(call, folders, tmp_path):
+def test_a_classifier_is_not_replaced_unless_that_is_asked_for(call_here, folders, tmp_path):
     (tmp_path / "untrained" / "classifier.keras").touch()
-    done = call("pcnn_keras/classifier.py --model untrained", tensorflow=False)
-    assert done.returncode == 2 and "--force" in done.stderr
-    assert "imported TensorFlow" in call("pcnn_keras/classifier.py --model untrained --force", tensorflow=False).stderr
+    for more, said in (("", "--force"), (" --force", "no classes")):
+        code, _, errors = call_here(f"pcnn_keras/classifier.py --model untrained --dataset folder{more}")
+        assert code == 2 and said in errors
 
 
 def test_every_setting_with_a_flag_has_it(call):
