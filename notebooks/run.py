@@ -4,10 +4,8 @@ It also puts the repository's public address, which stands in pyproject.toml alo
 it: the notebook's first cell and the badge of README.md. Needs requirements-full.txt.
 """
 
-import os
 import re
 import shutil
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -55,7 +53,6 @@ def execute(root):
         The executed notebook; a cell that fails is an exception.
     """
     notebook = nbformat.read(root / NOTEBOOK, as_version=4)
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # what "!python" finds
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*WITHOUT))

@@ -13,7 +13,7 @@ from pcnn_keras.errors import InputError
 if TYPE_CHECKING:  # what `_HOME` says, in words that editors and type checkers understand
     from pcnn_keras.data.blobs import random_blob_masks
     from pcnn_keras.data.masks import parse_mask
-    from pcnn_keras.data.sources import load_images
+    from pcnn_keras.data.sources import Splits, load_images
     from pcnn_keras.inference.likelihood import log_likelihood, pixel_probabilities
     from pcnn_keras.inference.progression import probability_progression
     from pcnn_keras.inference.sampling import inpaint
@@ -30,11 +30,12 @@ _HOME = {
     "random_blob_masks": "data.blobs",
     "parse_mask": "data.masks",
     "load_images": "data.sources",
+    "Splits": "data.sources",
     "train": "training.train",
 }
 
 __all__ = [
-    "Config", "InputError", "build_model", "inpaint", "load", "load_images", "log_likelihood", "parse_mask",
+    "Config", "InputError", "Splits", "build_model", "inpaint", "load", "load_images", "log_likelihood", "parse_mask",
     "pixel_probabilities", "probability_progression", "random_blob_masks", "train",
 ]
 

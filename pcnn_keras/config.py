@@ -12,11 +12,15 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pcnn_keras
 from pcnn_keras.errors import InputError, shown
 from pcnn_keras.files import replacing
 
 MOST_BLOBS = 1000
 """Blobs in a mask, and iterations of a blob."""
+
+VERSION = "version"
+"""In `config.json`, what it was written by. It is no setting."""
 
 MOST_SAMPLES = 100_000
 """Completions of one image in one call."""
@@ -184,9 +188,10 @@ class Config:
         return cls(**fields)
 
     def save(self, path: Path | str) -> None:
-        """Writes the fields as JSON."""
+        """Writes the fields as JSON, and under `VERSION` the package's version."""
         with replacing(path) as aside:
-            aside.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+            aside.write_text(json.dumps({**self.to_dict(), VERSION: pcnn_keras.__version__}, indent=2) + "\n",
+                             encoding="utf-8")
 
     @classmethod
     def of_model(cls, folder: Path) -> "Config":
@@ -197,11 +202,17 @@ class Config:
 
     @classmethod
     def load(cls, path: Path | str) -> "Config":
-        """Reads what `save` wrote. An `InputError` names the file and what is wrong in it."""
+        """Reads what `save` wrote, in whatever version. An `InputError` names the file and what is wrong in it."""
+        written_by = pcnn_keras.__version__
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            if isinstance(fields, dict):
+                written_by = fields.pop(VERSION, written_by)
+            return cls.from_dict(fields)
         except (ValueError, RecursionError) as error:  # a JSON or Unicode error is a ValueError, too
-            raise InputError(f"{path}: {error}") from error
+            other = "" if written_by == pcnn_keras.__version__ else (
+                f" It was written by version {shown(written_by)} of pcnn_keras, and this is {pcnn_keras.__version__}.")
+            raise InputError(f"{path}: {error}{other}") from error
 
 
 def settings() -> list[tuple[str, Any, Setting]]:

@@ -11,6 +11,12 @@ from pcnn_keras.errors import InputError
 CHECKPOINT = "checkpoint.npz"
 """In the folder of a run, what it needs to go on."""
 
+RUN = "run.json"
+"""In the folder of a run, what is true on this machine alone: where its images are. It goes along with no model."""
+
+CLASSIFIER = "classifier.keras"
+"""In the folder of a model, what judges how real its completions look."""
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:

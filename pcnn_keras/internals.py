@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 
 @contextmanager
 def absent(*modules: str) -> Iterator[None]:
@@ -36,6 +38,24 @@ def initializers_from(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+@contextmanager
+def weights_of_zeros() -> Iterator[None]:
+    """Inside, the kernels of new layers are zeros, not drawn: for those that a file's weights take the place of.
+
+    JAX compiles each draw, which is nearly all of the time that loading a model takes with it. A layer takes another
+    initializer only by itself, so that all layers would have to hand one down.
+    """
+    import keras
+
+    drawing = keras.initializers.VarianceScaling
+    draw = drawing.__call__
+    drawing.__call__ = lambda self, shape, dtype=None: np.zeros(shape, dtype)
+    try:
+        yield
+    finally:
+        drawing.__call__ = draw
 
 
 def build_metrics(model: Any, batch_spec: Any) -> None:

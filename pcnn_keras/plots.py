@@ -164,6 +164,20 @@ def training_curves(path, history):
                                  (f"val_{head}_nats_per_image", "-", "held-out")):
             axis.plot(steps, [row[key] for row in history], style, color=colour, marker=".",
                       label=f"{name}, {data}")
+    _save_curves(figure, axis, path)
+
+
+@default_style()
+def held_out_curves(path, curves):
+    """Saves the held-out nats an image of several runs by step: `{name: [(step, nats), …]}`."""
+    figure = new_figure(7, 4.2, layout="tight")
+    axis = figure.subplots()
+    for name, points in curves.items():
+        axis.plot(*zip(*points), marker=".", label=name)
+    _save_curves(figure, axis, path)
+
+
+def _save_curves(figure, axis, path):
     axis.set(xlabel="step", ylabel="nats an image (hidden pixels)", yscale="log")
     axis.yaxis.set_major_formatter("{x:.0f}")
     axis.yaxis.set_minor_formatter("{x:.0f}")

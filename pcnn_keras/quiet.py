@@ -56,7 +56,7 @@ def _import_keras():
         keras = importlib.import_module("keras")
         backend = keras.backend.backend()
         if backend != "tensorflow":
-            raise ValueError(f"the backend {backend!r}, where 'tensorflow' is needed")
+            raise ValueError(f"the backend {backend!r}, where this program needs KERAS_BACKEND=tensorflow")
     except Exception as error:
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
             raise

@@ -53,9 +53,19 @@ def test_every_preset_is_kept_as_json_and_read_again(tmp_path):
         assert pcnn.Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
         config.save(tmp_path / "config.json")
         assert pcnn.Config.load(tmp_path / "config.json") == config
-        assert json.loads((tmp_path / "config.json").read_text()) == config.to_dict()
+        assert json.loads((tmp_path / "config.json").read_text()) == {**config.to_dict(), "version": pcnn.__version__}
     with pytest.raises(pcnn.InputError, match=", ".join(PRESETS)):
         pcnn.Config.preset("imagenet")
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "99.0.0", None, 3])
+def test_a_file_of_any_version_is_read_and_where_it_cannot_be_its_version_is_said(tmp_path, version):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"filters": 12, "version": version}))
+    assert pcnn.Config.load(path) == pcnn.Config(filters=12)
+    path.write_text(json.dumps({"new_setting": 12, "version": version}))
+    with pytest.raises(pcnn.InputError, match=f"new_setting.*{version!r}.*{pcnn.__version__}"):
+        pcnn.Config.load(path)
 
 
 def test_a_setting_of_before_that_a_file_lacks_is_the_declared_value():

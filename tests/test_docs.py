@@ -70,7 +70,7 @@ def commands(page):
     """The programs that a page calls with flags, and these, wherever they stand in it."""
     inline = re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S))
     for line in chain("\n".join(code_of(page, "bash")).replace("\\\n", " ").splitlines(), inline):
-        if call := re.search(r"python (-m pcnn_keras[.\w]*|[\w/]+\.py)\s(.*)", line, flags=re.S):
+        if call := re.search(r"python (-m pcnn_keras(?: [a-z]+|[.\w]*)|[\w/]+\.py)\s(.*)", line, flags=re.S):
             if not call[1].startswith("benchmarks/"):
                 yield call[1], re.findall(r"(?<=\s)--[a-z-]+", f" {call[2]}")
 

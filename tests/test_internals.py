@@ -12,7 +12,7 @@ from conftest import CONFIG, IMAGES, ROOT
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pipeline import training_batches
-from pcnn_keras.internals import absent, build_metrics, initializers_from
+from pcnn_keras.internals import absent, build_metrics, initializers_from, weights_of_zeros
 from pcnn_keras.training.compile import compile_model
 
 
@@ -47,6 +47,12 @@ def test_initializers_draw_from_the_seed_and_python_s_random_numbers_go_on():
     np.testing.assert_array_equal(kernel(7), kernel(7))
     assert (kernel(7) != kernel(8)).any()
     assert random.random() == expected
+
+
+def test_weights_are_zeros_for_a_while():
+    with weights_of_zeros():
+        assert not any(weight.any() for weight in pcnn.build_model(CONFIG).get_weights() if weight.ndim > 1)
+    assert any(weight.any() for weight in pcnn.build_model(CONFIG).get_weights() if weight.ndim > 1)
 
 
 def test_all_variables_that_a_step_needs_are_made_before_it():

@@ -6,7 +6,7 @@
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import replacing
+from pcnn_keras.files import CLASSIFIER, replacing
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -15,16 +15,19 @@ def parse():
     parser.add_model()
     parser.add_images("images and classes to learn from (default: the model's own)")
     parser.add_argument("--epochs", type=number(int, 1), default=8, metavar="N")
+    parser.add_argument("--force", action="store_true", help="replace the classifier that is there")
     return parser.parse_args()
 
 
 def main():
     flags = parse()
-    config = Config.of_model(flags.model)
+    config, path = Config.of_model(flags.model), flags.model / CLASSIFIER
+    if path.exists() and not flags.force:
+        raise InputError(f"{path} is there already (--force replaces it).")
     import_tensorflow()
 
     from pcnn_keras.data.sources import load_labels, load_model_images
-    from pcnn_keras.evaluation.classifier import FILE, train_classifier
+    from pcnn_keras.evaluation.classifier import train_classifier
 
     dataset = flags.dataset or config.dataset
     labels = load_labels(dataset, flags.data_dir)
@@ -32,6 +35,6 @@ def main():
         raise InputError(f"The images of {dataset!r} have no classes.")
     levels = load_model_images(config, dataset, flags.data_dir)
     model, accuracy = train_classifier(config, levels, labels, flags.epochs)
-    with replacing(flags.model / FILE) as aside:
+    with replacing(path) as aside:
         model.save(aside)
-    print(f"Accuracy on {len(levels.test)} test images: {accuracy:.2%}. Wrote {flags.model / FILE}.")
+    print(f"Accuracy on {len(levels.test)} test images: {accuracy:.2%}. Wrote {path}.")

@@ -4,31 +4,29 @@ import importlib.util
 import os
 import signal
 import tempfile
-from pathlib import Path
 
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
+from pcnn_keras.models import HOME, models_in, shipped_models
 from pcnn_keras.quiet import import_tensorflow
 
 
-def find_models(folder=None, home=Path("saved_models")):
-    """Folders of trained models: the one given (or mnist) first, then the others in `home`.
+def find_models(folder=None, home=HOME):
+    """Folders of trained models: the one given (or mnist) first, then the others in `home`, or those that ship.
 
     Raises:
-        InputError: if there is none, or the one given is not one.
+        InputError: if the one given is not one.
     """
-    found = sorted(path.parent for path in home.glob("*/model.keras") if (path.parent / "config.json").is_file())
-    if not (folder or found):
-        raise InputError(f"{home} holds no trained model: train one, or name one with --model.")
-    first = folder or (home / "mnist" if home / "mnist" in found else found[0])
+    found = models_in(home) or [*shipped_models().values()]
+    first = folder or next((each for each in found if each.name == "mnist"), found[0])
     Config.of_model(first)
     return [first, *(path for path in found if path.resolve() != first.resolve())]
 
 
 def main():
     parser = Parser(__doc__)
-    parser.add_argument("--model", type=Path, metavar="DIR", help="folder of the model to begin with "
+    parser.add_argument("--model", metavar="MODEL", help="folder or name of the model to begin with "
                         "(default: saved_models/mnist, or the first there is)")
     parser.add_argument("--port", type=number(int, 1, 65535), metavar="N", help="default: the first free from 7860")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")

@@ -9,7 +9,7 @@ from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import replacing
+from pcnn_keras.files import CLASSIFIER, replacing
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -34,13 +34,13 @@ def main():
     import_tensorflow()
 
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.evaluation.classifier import FILE, load_classifier
+    from pcnn_keras.evaluation.classifier import load_classifier
     from pcnn_keras.evaluation.evaluate import evaluate, table
     from pcnn_keras.network.model import load
 
     model = load(flags.model)
     images = load_model_images(config, flags.dataset, flags.data_dir)
-    classifier = flags.model / FILE
+    classifier = flags.model / CLASSIFIER
     if classifier.is_file():
         classifier = load_classifier(classifier, config)
     else:

@@ -11,7 +11,7 @@ def main():
     parser = Parser(__doc__)
     parser.add_model()
     parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="receives 1/ (default: serving/ inside the model's folder)")
+                        help="receives 1/, or the next free number (default: serving/ inside the model's folder)")
     flags = parser.parse_args()
     Config.of_model(flags.model)
     import_tensorflow()

@@ -1,9 +1,9 @@
 """Flags that fail in one line, with exit code 2."""
 
 import argparse
-from pathlib import Path
 
 from pcnn_keras.commands.outcome import leave, program
+from pcnn_keras.models import HOME, find_model
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,7 +14,9 @@ class Parser(argparse.ArgumentParser):
 
     def add_model(self):
         """The flag of programs that use a trained model."""
-        self.add_argument("--model", type=Path, default=Path("saved_models/mnist"), help="folder of a trained model")
+        self.add_argument("--model", default=HOME / "mnist", metavar="MODEL",
+                          help="folder of a trained model, the name of one that comes with the package, such as "
+                               "mnist, or hf://USER/REPO on the Hugging Face Hub (default: %(default)s)")
 
     def add_images(self, dataset_help="take images from this set's test split (default: the model's own)"):
         """The flags of programs that read a data set."""
@@ -40,6 +42,8 @@ class Parser(argparse.ArgumentParser):
         for name, value in vars(flags).items():
             if value == []:  # what argparse makes of --flag=--
                 self.error(f"argument --{name.replace('_', '-')}: expected a value")
+        if getattr(flags, "model", None):
+            flags.model = find_model(flags.model)
         return flags
 
     def error(self, message):

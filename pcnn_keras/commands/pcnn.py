@@ -15,6 +15,8 @@ COMMANDS = {
     "figures": "the paper's figures, redrawn with a model",
     "classifier": "trains the classifier that judges realism",
     "export": "a SavedModel for TF Serving",
+    "compare": "the settings and figures of several runs side by side",
+    "upload": "puts a model on the Hugging Face Hub",
     "demo": "a page for inpainting by hand in a browser",
 }
 """Each is a module beside this one."""

@@ -1,5 +1,7 @@
 """Trains a Pixel Constrained CNN, or goes on with a run that was stopped."""
 
+import json
+import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +11,8 @@ from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.files import CHECKPOINT, RUN, replacing
+from pcnn_keras.models import find_model
 from pcnn_keras.quiet import import_tensorflow
 
 DATA_SETS = "mnist, celeba, digits, folder, or another image set of TFDS"
@@ -23,7 +26,8 @@ def parse():
     start.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     start.add_argument("--preset", choices=PRESETS, help="settings to start from (default: the data set's, or mnist)")
     start.add_argument("--config", type=Path, metavar="FILE", help="any run's config.json, to start from its settings")
-    start.add_argument("--weights", type=Path, metavar="DIR", help="a model, to start from its settings and weights")
+    start.add_argument("--weights", metavar="MODEL",
+                       help="a model, by folder or name, to start from its settings and weights")
     parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
     parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
@@ -33,6 +37,7 @@ def parse():
     flags = parser.parse_args()
     if not (flags.dataset or flags.resume or flags.preset or flags.config or flags.weights):
         parser.error(f"--dataset is needed: {DATA_SETS}")
+    flags.weights = flags.weights and find_model(flags.weights)
     return flags
 
 
@@ -84,6 +89,23 @@ def claim(flags, dataset, output):
     return output
 
 
+def remember(output, data_dir):
+    """Keeps where a run's images are, for a --resume."""
+    if data_dir:
+        where = data_dir if "://" in data_dir else os.path.abspath(data_dir)
+        with replacing(output / RUN) as aside:
+            aside.write_text(json.dumps({"data_dir": where}) + "\n", encoding="utf-8")
+
+
+def remembered(output):
+    """The --data-dir that `remember` kept, or None."""
+    path = output / RUN
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["data_dir"]) if path.is_file() else None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: give --data-dir.") from error
+
+
 def start(flags):
     """The settings before flags change any, and the run's folder.
 
@@ -93,6 +115,7 @@ def start(flags):
     if flags.resume:
         output = choose_output(flags, flags.dataset)
         config = starting_config(flags, output)
+        flags.data_dir = flags.data_dir or remembered(output)
     else:
         config = starting_config(flags, None)
         output = choose_output(flags, config.dataset)
@@ -112,6 +135,8 @@ def main():
 
     strategy = STRATEGIES[flags.strategy]()  # TensorFlow wants several machines before anything else
 
+    from keras.callbacks import LambdaCallback
+
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
     from pcnn_keras.training.run_files import check_output
@@ -125,7 +150,8 @@ def main():
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
     try:
-        train(asked, levels, output, resume=flags.resume, strategy=strategy, initial=initial)
+        keep = [LambdaCallback(on_train_begin=lambda logs: remember(output, flags.data_dir))] * strategy.writes
+        train(asked, levels, output, resume=flags.resume, strategy=strategy, initial=initial, callbacks=keep)
     except Stopped as stopped:
         if stopped.flags is None:
             raise

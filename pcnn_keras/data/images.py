@@ -25,22 +25,38 @@ LARGEST_PIPED = 2**28
 """Bytes."""
 
 
-def list_images(folder: Path | str) -> list[Path]:
-    """The image files of a folder (not of folders below it), by name.
+def list_images(folder: Path | str, below: bool = False) -> list[Path]:
+    """The image files of a folder, by name.
+
+    Args:
+        folder: where they are.
+        below: True for those of the folders below it, too, but of hidden ones. Links to folders are not followed.
 
     Raises:
-        InputError: if there is no such folder, or no image in it, or a pipe.
+        InputError: if there is no such folder, or no image in it, or a pipe, or one below it that cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in (_below(folder) if below else folder.iterdir())
+                   if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
     for path in paths:
         if path.is_fifo():
             raise InputError(f"{path} is a pipe.")
     return paths
+
+
+def _below(folder):
+    """The files of a folder and of all that is below it, without what is in hidden folders."""
+
+    def refused(error):
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+    for place, folders, names in os.walk(folder, onerror=refused):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names)
 
 
 def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:

@@ -17,6 +17,8 @@ PARAMETERS = {
 }
 """The kinds of `--mask` and the numbers that each takes after a colon."""
 
+FUNCTION = "function"
+"""What a setting `masks` begins with, before a colon and a name, where a function of the caller's draws them."""
 
 DEFAULT_BLOBS = "4,2,7"
 """The paper's: what `blobs` means without numbers."""
@@ -68,6 +70,8 @@ def mask_kind(spec: str, files: bool = True) -> MaskKind:
     if not isinstance(spec, str):
         raise InputError(f"A mask specification must be text. Received: {shown(spec)}.")
     name, _, text = spec.partition(":")
+    if name == FUNCTION:
+        raise InputError(f"The function {text} draws these masks: train in Python, with pcnn.train(masks={text}).")
     if name not in PARAMETERS:
         if not files:
             raise InputError(f"Mask {spec!r} is not one of: {_usage()}.")

@@ -4,6 +4,7 @@ A batch is a function of the seed and the step, so that a run can go on where it
 s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own blob masks.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from pcnn_keras.data.blobs import random_blob_masks
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import network_inputs, slice_of
+from pcnn_keras.errors import InputError, shown
+
+MaskFunction = Callable[[int, int, int, tf.Tensor], tf.Tensor]
+"""See `check_masks`."""
 
 PROCESSOR = "/CPU:0"
 
@@ -50,7 +55,7 @@ def _of_every_slice(levels, masks, config, merge):
 
 
 def training_batches(levels: np.ndarray, config: Config, first_step: int, num_steps: int,
-                     mask_device: str | None = None) -> tf.data.Dataset:
+                     mask_device: str | None = None, masks: MaskFunction | None = None) -> tf.data.Dataset:
     """The batches of steps `first_step` … `first_step + num_steps - 1`, masks made on the fly.
 
     Masks are drawn inside the pipeline, ahead of the model, and for each image one of its slices.
@@ -61,6 +66,7 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
         mask_device: where masks are drawn, such as "/GPU:0"; by default there if there is one, and
             otherwise on the processor. Where the first batch cannot be made there, one line says so,
             and the processor makes them all.
+        masks: draws them in place of `config.masks`; see `check_masks`.
 
     Returns:
         A `tf.data.Dataset` of what `examples` returns.
@@ -68,19 +74,19 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
     if mask_device is None:
         mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else PROCESSOR
     if mask_device == PROCESSOR:
-        return _batches(levels, config, first_step, num_steps, PROCESSOR)
+        return _batches(levels, config, first_step, num_steps, PROCESSOR, masks)
     try:  # TensorFlow promises nothing of devices inside a pipeline
-        batches = _batches(levels, config, first_step, num_steps, mask_device)
+        batches = _batches(levels, config, first_step, num_steps, mask_device, masks)
         for _ in batches.take(1):
             pass
         return batches
     except (tf.errors.OpError, ValueError) as error:
         reason = " ".join(str(error).split())[:150]
         print(f"Masks cannot be made on {mask_device} ({reason}): the processor makes them.", flush=True)
-    return _batches(levels, config, first_step, num_steps, PROCESSOR)
+    return _batches(levels, config, first_step, num_steps, PROCESSOR, masks)
 
 
-def _batches(levels, config, first_step, num_steps, mask_device):
+def _batches(levels, config, first_step, num_steps, mask_device, draw):
     with tf.device(PROCESSOR):
         images = tf.constant(levels)
 
@@ -98,7 +104,7 @@ def _batches(levels, config, first_step, num_steps, mask_device):
             seed = tf.stack([tf.constant(config.seed, tf.int64), step])
             if config.augmentation == "flip":
                 chosen = _flip_half(chosen, tf.random.experimental.stateless_fold_in(seed, 1))
-            masks = random_masks(config, seed)
+            masks = draw(*_size(config), seed) if draw else random_masks(config, seed)
             if config.slices == 1:
                 return examples(chosen, masks, config.num_levels)
             shape, count = (config.batch_size, 1), config.slices**2
@@ -126,7 +132,7 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 tensor `(batch_size, height, width, 1)`, 1 = visible.
     """
-    size = (config.batch_size, config.height, config.width)
+    size = _size(config)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
     kinds = list(dict.fromkeys(specs))  # each is drawn once, however often it is named
     drawn = [_masks_of(kind, *size, seed=seed) for kind in kinds]
@@ -135,6 +141,26 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     place = tf.random.stateless_uniform((config.batch_size, 1), tf.random.split(seed)[0], 0, len(specs), tf.int32)
     kind_at = tf.constant([kinds.index(spec) for spec in specs])
     return tf.gather_nd(tf.stack(drawn, axis=1), tf.gather(kind_at, place), batch_dims=1)
+
+
+def check_masks(masks: MaskFunction, config: Config) -> None:
+    """Tries a function that draws masks.
+
+    Args:
+        masks: of `batch, height, width, seed` to a tensor `(batch, height, width, 1)`, 1 = visible. It is written with
+            TensorFlow, and draws from `seed`, an int64 tensor `(2,)`, as `tf.random.stateless_uniform` takes it.
+        config: a `Config`.
+
+    Raises:
+        InputError: if it gives something else.
+    """
+    drawn, shape = masks(*_size(config), tf.constant([config.seed, 0], tf.int64)), (*_size(config), 1)
+    if not (tf.is_tensor(drawn) and drawn.shape == shape and {*np.unique(drawn)} <= {0, 1}):
+        raise InputError(f"`masks` must give a tensor {shape} of 0 and 1. Received: {shown(drawn)}.")
+
+
+def _size(config: Config) -> tuple[int, int, int]:
+    return config.batch_size, config.height, config.width
 
 
 def _masks_of(spec, batch, height, width, seed):

@@ -50,7 +50,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
     Args:
         dataset: "digits" (scikit-learn's own, no network), "folder" (with `data_dir`), "celeba"
             (TFDS `celeb_a`, or a folder of aligned JPEGs), or the name of a TFDS image set.
-        data_dir: the folder of images, or where TFDS keeps its sets.
+        data_dir: the folder of images, of which those in folders below it are read, too; or where TFDS keeps its sets.
         size: side in pixels to bring images to, or None: 32 for celeba, otherwise as they are.
             Centre crop to a square (celeba: of half the image's width), then a filtered resize.
         grayscale: True to turn colour into grey.
@@ -158,7 +158,7 @@ def _holds_images(folder):
 def _folder(folder, prepare, size):
     if folder is None:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
-    paths = list_images(folder)
+    paths = list_images(folder, below=True)
     _expect_room(str(folder), len(paths), size)
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(lambda path: prepare(read_image(path)), paths))

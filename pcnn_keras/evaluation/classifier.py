@@ -9,8 +9,6 @@ from keras import Input, Sequential, layers
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 
-FILE = "classifier.keras"
-
 
 def build_classifier(config, num_classes):
     """A convolutional network from images in [0, 1] to class logits; its layer "features" is 128 wide."""

@@ -21,7 +21,7 @@ from pcnn_keras.files import make_folder, unwritable
 from pcnn_keras.inference.likelihood import certain_where_visible, log_likelihood, score
 from pcnn_keras.inference.rows import CHUNK
 from pcnn_keras.inference.sampling import row_sampler
-from pcnn_keras.network.backend import single_precision
+from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 MOST_DRAWS = 4096
@@ -131,18 +131,25 @@ def _form(shape):
 
 @single_precision()
 def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
-    """Writes `folder/1/`, as TF Serving expects a model; what is there already is replaced.
+    """Writes the next version of a model, as TF Serving expects it: `folder/1/`, then `folder/2/` and so on.
 
-    With it come warm-up requests, which the server answers before it says that the model is ready.
+    A server that runs goes over to it by itself. With it come warm-up requests, which the server answers before it says
+    that the model is ready.
+
+    Returns:
+        The version's folder.
 
     Raises:
-        InputError: if the folder cannot be written, or the model's weights overflow.
+        InputError: if the folder cannot be written, if the model's weights overflow, or if Keras does not run on
+            TensorFlow.
     """
+    expect_tensorflow("A SavedModel")
     config = model.config
     nothing = np.zeros((1, config.height, config.width, config.channels), np.int32)
     log_likelihood(model, nothing, nothing[..., :1])
 
-    target, aside = Path(folder) / "1", Path(folder) / ".1.tmp"
+    there = [int(path.name) for path in Path(folder).glob("[0-9]*") if path.name.isdecimal()]
+    target, aside = Path(folder) / str(max(there, default=0) + 1), Path(folder) / ".export.tmp"
     try:
         shutil.rmtree(aside, ignore_errors=True)
         make_folder(folder)
@@ -151,7 +158,6 @@ def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
             archive.add_endpoint(name, function, input_signature=specs)
         archive.write_out(aside, verbose=False)
         write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
-        shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(aside, ignore_errors=True)

@@ -25,8 +25,8 @@ def single_precision():
 
 
 def expect_tensorflow(what):
-    """An `InputError` if Keras runs on something else than TensorFlow, which `what` needs."""
+    """An `InputError` that says the way on if Keras runs on something else than TensorFlow, which `what` needs."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise InputError(f"{what} needs Keras on TensorFlow. Received: {backend!r} "
-                         "(the variable KERAS_BACKEND, or keras.json).")
+        raise InputError(f"{what} needs Keras on TensorFlow. Received: {backend!r} (the variable KERAS_BACKEND, or "
+                         "keras.json). Start Python with KERAS_BACKEND=tensorflow.")

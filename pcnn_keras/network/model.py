@@ -6,14 +6,14 @@
 See `networks` for the ways in which the two meet; the paper's is a sum (equation 3).
 """
 
-import os
 from pathlib import Path
 
 import keras
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError, shown
-from pcnn_keras.internals import initializers_from
+from pcnn_keras.errors import InputError
+from pcnn_keras.internals import initializers_from, weights_of_zeros
+from pcnn_keras.models import find_model
 from pcnn_keras.network.backend import single_precision
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import condition, prior_logits
@@ -102,18 +102,17 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
     """Loads a trained model: its settings and its weights, no code and nothing else that a file may ask for.
 
     Args:
-        folder: holds `model.keras` and `config.json`.
+        folder: holds `model.keras` and `config.json`; or a name, such as "mnist", or "hf://USER/REPO[@REVISION]":
+            see `models.find_model`.
 
     Returns:
         A `PixelConstrainedCNN`; its settings are in `model.config`.
 
     Raises:
-        InputError: if a file is missing or damaged, if the two do not belong together, or if weights are no
-            finite numbers.
+        InputError: if there is no such folder or name, if a file is missing or damaged, if the two do not belong
+            together, or if weights are no finite numbers.
     """
-    if not isinstance(folder, (str, os.PathLike)):
-        raise InputError(f"Expected the folder of a trained model. Received: {shown(folder)}.")
-    folder = Path(folder)
+    folder = find_model(folder)
     for name in ("config.json", "model.keras"):
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
@@ -122,7 +121,8 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
         fits = config.continues(saved_config(path))
         if fits:
             shapes = check_weights(path, config)
-            model = build_model(config)
+            with weights_of_zeros():
+                model = build_model(config)
             check_shapes(shapes, model)
             model.load_weights(path)
     except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise

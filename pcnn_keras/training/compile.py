@@ -7,9 +7,6 @@ from pcnn_keras.network.losses import CrossEntropy, Nats
 
 HEADS = ("logits", "conditional_logits")
 
-JUDGED_BY = "val_logits_nats_per_image"
-"""The figure of held-out images that says which weights are best."""
-
 
 @single_precision()
 def compile_model(model, total_steps, optimizer=keras.optimizers.Adam):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from pcnn_keras.training.compile import JUDGED_BY
+from pcnn_keras.training.history import JUDGED_BY
 
 
 class Diverged(ArithmeticError):

@@ -1,6 +1,5 @@
 """What a run leaves for people: weights, history and pictures; and whether there is room for it."""
 
-import csv
 import os
 import resource
 import shutil
@@ -14,7 +13,7 @@ from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
-from pcnn_keras.training.compile import JUDGED_BY
+from pcnn_keras.training.history import JUDGED_BY, write_history
 
 COPIES = 10
 """Of the weights on the disk: a checkpoint has 3, and 3 aside; two model files, one aside; `serving/`."""
@@ -43,7 +42,7 @@ class RunFiles(keras.callbacks.Callback):
         *before, last = (row[JUDGED_BY] for row in self._run.history)
         if last < min(before, default=np.inf):
             self._write_weights("model.keras")
-        self._write_history()
+        write_history(self._run.folder, self._run.history)
         if self._pictures:
             training_curves(self._run.folder / "curves.png", self._run.history)
             self._draw_completions()
@@ -51,12 +50,6 @@ class RunFiles(keras.callbacks.Callback):
     def _write_weights(self, name):
         with replacing(self._run.folder / name) as aside:
             self._kept.save(aside)
-
-    def _write_history(self):
-        with replacing(self._run.folder / "history.csv") as aside, open(aside, "w", newline="") as file:
-            table = csv.DictWriter(file, self._run.history[0])
-            table.writeheader()
-            table.writerows(self._run.history)
 
     def _draw_completions(self):
         """`completions.png`: fixed held-out images under fixed masks and noise."""

@@ -13,7 +13,7 @@ import keras
 
 from pcnn_keras.config import Config
 from pcnn_keras.data import pipeline
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
@@ -35,7 +35,8 @@ HELD_OUT_IMAGES = 1000
 @single_precision()  # Keras makes some of the metrics' sums in the first step
 def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
           callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None,
-          initial: PixelConstrainedCNN | None = None) -> PixelConstrainedCNN:
+          initial: PixelConstrainedCNN | None = None,
+          masks: Iterable[str] | pipeline.MaskFunction | None = None) -> PixelConstrainedCNN:
     """Trains a model, or goes on with a run that was stopped.
 
     Args:
@@ -50,6 +51,9 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends it early.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
         initial: a trained model of the same network, to start from its weights; None for fresh ones.
+        masks: what to train with in place of `config.masks`: specifications as it has them, or a function of
+            `batch, height, width, seed` (see `pipeline.check_masks`), whose name the settings then hold. A resumed
+            run needs the function again.
 
     Returns:
         The `PixelConstrainedCNN` with the last weights.
@@ -65,7 +69,11 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     """
     expect_tensorflow("Training")
     output, strategy, keeping = Path(output), strategy or Single(), keeping or Keeping()
+    draw = masks if callable(masks) else None
+    if masks is not None:
+        config = config.replace(masks=(_name(masks),) if callable(masks) else tuple(masks))
     _check_images(config, images, strategy.replicas)
+    _check_masks(config, draw)
     if resume and not (output / CHECKPOINT).is_file():
         raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
     if strategy.writes and not resume:
@@ -99,7 +107,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             own = [run, DivergenceWatch(), *writers, keeper]
             while run.step < total_steps and not model.stop_training:
                 epoch, done = divmod(run.step, steps_per_epoch)
-                batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step)
+                batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step, masks=draw)
                 strategy.fit(model, batches, held_out, FitOptions(
                     [*own, *callbacks], epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
@@ -133,12 +141,24 @@ def _check_images(config, images, replicas):
         if part.shape[1:] != shape or part.max() >= config.num_levels:
             raise InputError(f"Expected images of shape {shape} and levels below {config.num_levels}. "
                              f"Received: {part.shape[1:]}, {part.max()}.")
-    for spec in config.masks:
-        parse_mask(spec, config.height, config.width)
     if config.batch_size % replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among {replicas} devices.")
     if len(images.validation) < replicas:
         raise InputError(f"{len(images.validation)} held-out images are fewer than {replicas} devices.")
+
+
+def _check_masks(config, draw):
+    if draw:
+        pipeline.check_masks(draw, config)
+    else:
+        for spec in config.masks:
+            parse_mask(spec, config.height, config.width)
+
+
+def _name(function):
+    """What the settings hold of a function that draws masks."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{FUNCTION}:{named.__module__}.{named.__qualname__}"
 
 
 def _writers(run, images, keeping, total_steps, terminal):

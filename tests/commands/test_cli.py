@@ -92,7 +92,6 @@ train.py --resume --output damaged
 train.py --resume --output untrained
 train.py --dataset digits --resume --output untrained
 train.py --dataset folder
-sample.py
 sample.py --model missing
 sample.py --model damaged
 sample.py --model untrained --no-such-flag
@@ -371,6 +370,30 @@ def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):
     masks = tuple(spec for spec in preset.masks if spec not in ("bottom:7", "left:14"))
     assert 0 < len(masks) < len(preset.masks)
     assert config == preset.replace(dataset="folder", height=6, width=6, masks=masks)
+
+
+def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        Image.new("L", (4, 4), 10 * i).save(tmp_path / "photos" / f"{i}.png")
+    small = "--epochs 1 --steps-per-epoch 1 --batch-size 2 --filters 4 --depth 1 --conditioner residual"
+    code, _, errors = call_here(f"train.py --dataset folder --data-dir photos --output run {small}")
+    assert (code, errors) == (0, "")
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"data_dir": str(tmp_path / "photos")}
+    assert str(tmp_path) not in (tmp_path / "run" / "config.json").read_text()
+    code, _, errors = call_here("train.py --output run --resume --epochs 2")
+    assert (code, errors) == (0, "")
+    assert {path.name for path in (tmp_path / "run" / "serving").iterdir()} == {"1", "2"}
+    (tmp_path / "run" / "run.json").write_text("{")
+    code, _, errors = call_here("train.py --output run --resume --epochs 3")
+    assert code == 2 and "run.json" in errors and "--data-dir" in errors
+
+
+def test_a_classifier_is_not_replaced_unless_that_is_asked_for(call_here, folders, tmp_path):
+    (tmp_path / "untrained" / "classifier.keras").touch()
+    for more, said in (("", "--force"), (" --force", "no classes")):
+        code, _, errors = call_here(f"pcnn_keras/classifier.py --model untrained --dataset folder{more}")
+        assert code == 2 and said in errors
 
 
 def test_every_setting_with_a_flag_has_it(call):

@@ -184,6 +184,17 @@ def test_a_folder_of_one_size_is_read_as_it_is_in_the_order_of_names(tmp_path):
     assert [part[:, 0, 0, 0].tolist() for part in images] == [[*range(9), *range(10, 18)], [18], [9, 19]]
 
 
+def test_folders_below_are_read_too_but_hidden_ones(tmp_path):
+    names = ["0.png", "b/1.png", "a/3.png", "a/c/2.png", ".hidden/4.png", "b/.hidden/5.png",
+             *(f"z/{i}.png" for i in range(8))]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, 6, 9, value=i)
+    (tmp_path / "b" / "back").symlink_to(tmp_path)
+    images = load_images("folder", tmp_path)
+    assert [value for part in images for value in part[:, 0, 0, 0]] == [0, 2, 3, 1, *range(6, 11), 12, 13, 11]
+
+
 def test_a_folder_of_many_sizes_needs_size(tmp_path):
     for i in range(12):
         write(tmp_path / f"{i:02}.png", 6 + i % 2, 9)

@@ -127,9 +127,17 @@ def test_the_warm_up_file_asks_every_signature_and_is_answered(exported):
         assert all(np.isfinite(value).all() for value in answer.values())
 
 
-def test_an_export_replaces_the_one_before(tiny_models, tmp_path):
-    first = export(tiny_models["grey"], tmp_path)
-    (first / "left_over").touch()
-    assert export(tiny_models["grey"], tmp_path) == first
-    assert not (first / "left_over").exists() and (first / "saved_model.pb").is_file()
-    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+def test_an_export_is_the_next_version(tiny_models, tmp_path):
+    for name in ("9", "notes", "07.old"):
+        (tmp_path / name).mkdir()
+    for version in ("10", "11"):
+        assert export(tiny_models["grey"], tmp_path) == tmp_path / version
+        assert (tmp_path / version / "saved_model.pb").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"9", "10", "11", "notes", "07.old"}
+
+
+def test_another_backend_is_said_with_the_way_on(tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(pcnn.InputError, match="SavedModel.*'jax'.*KERAS_BACKEND=tensorflow"):
+        export(tiny_models["grey"], tmp_path / "serving")
+    assert not (tmp_path / "serving").exists()

@@ -10,10 +10,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import CONFIG, IMAGES, KILLED, ROOT, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import Config
+from pcnn_keras.data import pipeline
 from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, locked
@@ -36,7 +38,7 @@ def test_a_run_leaves_all_that_is_promised(run):
         assert (run / name).stat().st_size > 0
     assert any((run / "tensorboard").rglob("events.*"))
     assert not list(run.glob(".*")), "something written aside was left behind"
-    assert json.loads((run / "config.json").read_text()) == CONFIG.to_dict()
+    assert json.loads((run / "config.json").read_text()) == {**CONFIG.to_dict(), "version": pcnn.__version__}
     assert pcnn.load(run).config == CONFIG
 
 
@@ -119,6 +121,45 @@ def test_a_run_may_start_from_the_weights_of_another(run, tmp_path):
     with pytest.raises(InputError, match="another network"):
         pcnn.train(config.replace(filters=5), IMAGES, tmp_path / "other", initial=model)
     assert not (tmp_path / "other").exists()
+
+
+def visible_columns(batch, height, width, seed):
+    """Of each image one column, drawn at random."""
+    column = tf.random.stateless_uniform((batch, 1, 1, 1), seed, 0, width, tf.int32)
+    return tf.broadcast_to(tf.range(width)[:, None] == column, (batch, height, width, 1))
+
+
+def test_a_function_draws_the_masks_and_its_name_is_kept(tmp_path):
+    short, quick = CONFIG.replace(epochs=1, steps_per_epoch=2), Keeping(pictures=False)
+    batches = pipeline.training_batches(IMAGES.train, short, 0, 2, masks=visible_columns)
+    planes = [inputs["conditioning"][..., -1].numpy() for inputs, *_ in batches]
+    assert all((mask.sum(axis=2) == 1).all() for mask in planes) and (planes[0] != planes[1]).any()
+
+    trained = pcnn.train(short, IMAGES, tmp_path, masks=visible_columns, keeping=quick)
+    named = Config.load(tmp_path / "config.json")
+    assert named == pcnn.load(tmp_path).config == trained.config == short.replace(
+        masks=(f"function:{__name__}.visible_columns",))
+    assert pcnn.inpaint(trained, IMAGES.test[0], np.zeros((4, 5, 1), int), 2).samples.shape == (2, 4, 5, 1)
+
+    message = mistake(named.replace(epochs=2), IMAGES, tmp_path, resume=True)
+    assert "visible_columns" in message and "pcnn.train(masks=" in message
+    pcnn.train(named.replace(epochs=2), IMAGES, tmp_path, resume=True, masks=visible_columns, keeping=quick)
+    assert history(tmp_path)[-1]["step"] == 4
+
+
+def test_masks_are_given_as_specifications_too(tmp_path):
+    short = CONFIG.replace(epochs=1, steps_per_epoch=1)
+    model = pcnn.train(short, IMAGES, tmp_path, masks=["none", "bottom:1"], keeping=Keeping(pictures=False))
+    assert model.config == short.replace(masks=("none", "bottom:1"))
+
+
+@pytest.mark.parametrize("masks", [
+    lambda batch, height, width, seed: np.zeros((batch, height, width, 1), int),  # the same in every step
+    lambda batch, height, width, seed: tf.zeros((batch, height, width)),
+    lambda batch, height, width, seed: tf.fill((batch, height, width, 1), 2)])
+def test_a_function_that_gives_no_masks_is_a_mistake(tmp_path, masks):
+    assert "`masks` must give a tensor (4, 4, 5, 1)" in mistake(CONFIG, IMAGES, tmp_path / "run", masks=masks)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_cannot_end_before_it_has_got_to(run):

@@ -1,0 +1,60 @@
+"""Runs side by side: the settings in which they differ, how long they are, and their best held-out likelihood."""
+
+from pathlib import Path
+
+from pcnn_keras.commands.flags import Parser
+from pcnn_keras.config import Config, settings
+from pcnn_keras.errors import InputError
+from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, read_history
+
+
+def parse():
+    parser = Parser(__doc__)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also draw their held-out curves: a PNG file")
+    return parser.parse_args()
+
+
+def read_run(folder):
+    """The `Config` and the history of a run."""
+    for name in ("config.json", FILE):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}: not the folder of a run.")
+    return Config.load(folder / "config.json"), read_history(folder)
+
+
+def table(runs):
+    """Rows of text, the first cell of each a name: settings that differ, then what came of them.
+
+    Args:
+        runs: `{folder: (Config, history)}`.
+    """
+    configs, histories = zip(*runs.values())
+    rows = [["", *map(str, runs)]]
+    for name, *_ in settings():
+        values = [getattr(config, name) for config in configs]
+        if len({*values}) > 1:
+            rows.append([name, *(" ".join(value) if type(value) is tuple else str(value) for value in values)])
+    best = [min(history, key=lambda row: row[JUDGED_BY]) for history in histories]
+    last = [history[-1] for history in histories]
+    rows += [["steps", *(f"{row['step']:.0f}" for row in last)],
+             ["seconds", *(f"{row['seconds']:.0f}" if "seconds" in row else "" for row in last)],
+             ["best held-out nats an image", *(f"{row[JUDGED_BY]:.2f}" for row in best)],
+             ["the conditional head's, there", *(f"{row[HEAD]:.2f}" for row in best)],
+             ["at step", *(f"{row['step']:.0f}" for row in best)]]
+    return rows
+
+
+def main():
+    flags = parse()
+    runs = {folder: read_run(folder) for folder in flags.runs}
+    rows = table(runs)
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for name, *cells in rows:
+        print(name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:])), sep="  ")
+    if flags.output:
+        from pcnn_keras.plots import held_out_curves
+
+        held_out_curves(flags.output, {str(folder): [(row["step"], row[JUDGED_BY]) for row in history]
+                                       for folder, (_, history) in runs.items()})
+        print(f"Wrote {flags.output}.")

@@ -1,0 +1,70 @@
+"""Models in repositories of the Hugging Face Hub, by the package `huggingface_hub`, which nothing else here needs."""
+
+import importlib
+import re
+from pathlib import Path
+
+from pcnn_keras.errors import InputError
+
+SIGN = "hf://"
+
+FILES = ("model.keras", "config.json", "README.md", "evaluation.json", "examples/*.png")
+"""What goes up, and all that is taken of what others may have put there: no code, and nothing that is unpickled."""
+
+
+def download(address: str) -> Path:
+    """Fetches a model into the Hub's own cache, unless it is there.
+
+    Args:
+        address: "hf://USER/REPO", or "hf://USER/REPO@REVISION": a branch, a tag or a commit.
+
+    Returns:
+        The folder with those of `FILES` that there are.
+
+    Raises:
+        InputError: if it is no such address, if there is nothing of that name or no network, or if `huggingface_hub`
+            is not installed.
+    """
+    repository, _, revision = address.removeprefix(SIGN).partition("@")
+    _check(repository)
+    fetch = _library().snapshot_download
+    try:
+        return Path(fetch(repository, revision=revision or None, allow_patterns=list(FILES)))
+    except Exception as error:  # its own, those of HTTP and of the disk
+        raise _failed(f"{address} cannot be loaded", error) from error
+
+
+def upload(folder: Path, repository: str) -> str:
+    """Puts a model's folder, as much of it as is in `FILES`, into a repository, which is made if it is not there.
+
+    Returns:
+        The repository's address for a browser.
+
+    Raises:
+        InputError: if the Hub does not take it, or if `huggingface_hub` is not installed.
+    """
+    _check(repository)
+    hub = _library().HfApi()
+    try:
+        address = hub.create_repo(repository, exist_ok=True)
+        hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=list(FILES))
+    except Exception as error:
+        raise _failed(f"{repository} cannot be written (log in with: hf auth login)", error) from error
+    return str(address)
+
+
+def _check(repository):
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise InputError(f"Expected a repository as USER/REPO. Received: {repository!r}.")
+
+
+def _library():
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise InputError("Models on the Hugging Face Hub need: pip install huggingface_hub") from error
+
+
+def _failed(what, error):
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return InputError(f"{what}: {reason}")
