@@ -2,11 +2,14 @@
 
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+
+_one_at_a_time = threading.Lock()
 
 
 @contextmanager
@@ -42,20 +45,27 @@ def initializers_from(seed: int) -> Iterator[None]:
 
 @contextmanager
 def weights_of_zeros() -> Iterator[None]:
-    """Inside, the kernels of new layers are zeros, not drawn: for those that a file's weights take the place of.
+    """Inside, the kernels of this thread's new layers are zeros, not drawn: a file's weights take their place.
 
     JAX compiles each draw, which is nearly all of the time that loading a model takes with it. A layer takes another
     initializer only by itself, so that all layers would have to hand one down.
     """
     import keras
 
-    drawing = keras.initializers.VarianceScaling
-    draw = drawing.__call__
-    drawing.__call__ = lambda self, shape, dtype=None: np.zeros(shape, dtype)
-    try:
-        yield
-    finally:
-        drawing.__call__ = draw
+    drawing, here = keras.initializers.VarianceScaling, threading.get_ident()
+    with _one_at_a_time:
+        draw = drawing.__call__
+
+        def zeros(self, shape, dtype=None):
+            return np.zeros(shape, dtype) if threading.get_ident() == here else draw(self, shape, dtype)
+
+        drawing.__call__ = zeros
+        try:
+            yield
+        finally:
+            drawing.__call__ = draw
+
+
 
 
 def build_metrics(model: Any, batch_spec: Any) -> None:

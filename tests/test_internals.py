@@ -4,6 +4,7 @@ import importlib
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -52,6 +53,8 @@ def test_initializers_draw_from_the_seed_and_python_s_random_numbers_go_on():
 def test_weights_are_zeros_for_a_while():
     with weights_of_zeros():
         assert not any(weight.any() for weight in pcnn.build_model(CONFIG).get_weights() if weight.ndim > 1)
+        with ThreadPoolExecutor(1) as elsewhere:
+            assert elsewhere.submit(pcnn.build_model, CONFIG).result().get_weights()[0].any()
     assert any(weight.any() for weight in pcnn.build_model(CONFIG).get_weights() if weight.ndim > 1)
 
 
