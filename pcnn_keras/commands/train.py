@@ -112,6 +112,7 @@ def main():
 
     strategy = STRATEGIES[flags.strategy]()  # TensorFlow wants several machines before anything else
 
+    from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
     from pcnn_keras.training.run_files import check_output
@@ -138,7 +139,9 @@ def main():
                 output.rmdir()
     if not strategy.writes:
         return
-    export(load(output), output / "serving")
+    model = load(output)
+    save_bound(model, levels.validation, output)
+    export(model, output / "serving")
     way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 
