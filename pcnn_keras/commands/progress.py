@@ -12,10 +12,10 @@ class Progress:
 
     Args:
         what: is done.
-        images: how many images it is done with, to say how many a second; None to say nothing of it.
+        images: it is done with how many; of several, it is said how many a second.
     """
 
-    def __init__(self, what, images=None):
+    def __init__(self, what, images=1):
         self._what, self._images, self._begun = what, images, time.monotonic()
         self._shown = 0
         self._share = 0
@@ -31,7 +31,7 @@ class Progress:
             return
         self._next = time.monotonic() + (0.2 if self._terminal else 10)
         text = f"{self._what}: {share:.0%}"
-        if self._images:
+        if self._images > 1 and share:
             text += f", {share * self._images / (time.monotonic() - self._begun):.2g} images a second"
         self._shown, text = len(text), text.ljust(self._shown) if self._terminal else text
         print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
