@@ -13,6 +13,8 @@ from pcnn_keras.errors import InputError
 if TYPE_CHECKING:  # what `_HOME` says, in words that editors and type checkers understand
     from pcnn_keras.data.blobs import random_blob_masks
     from pcnn_keras.data.masks import parse_mask
+    from pcnn_keras.data.pixels import to_levels, to_pixels
+    from pcnn_keras.data.prepare import prepare_digit
     from pcnn_keras.data.sources import Splits, load_images
     from pcnn_keras.inference.likelihood import log_likelihood, pixel_probabilities
     from pcnn_keras.inference.progression import probability_progression
@@ -29,6 +31,9 @@ _HOME = {
     "pixel_probabilities": "inference.likelihood",
     "random_blob_masks": "data.blobs",
     "parse_mask": "data.masks",
+    "to_levels": "data.pixels",
+    "to_pixels": "data.pixels",
+    "prepare_digit": "data.prepare",
     "load_images": "data.sources",
     "Splits": "data.sources",
     "train": "training.train",
@@ -36,7 +41,8 @@ _HOME = {
 
 __all__ = [
     "Config", "InputError", "Splits", "build_model", "inpaint", "load", "load_images", "log_likelihood", "parse_mask",
-    "pixel_probabilities", "probability_progression", "random_blob_masks", "train",
+    "pixel_probabilities", "prepare_digit", "probability_progression", "random_blob_masks", "to_levels", "to_pixels",
+    "train",
 ]
 
 __version__ = "0.2.0"

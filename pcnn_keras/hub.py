@@ -8,7 +8,7 @@ from pcnn_keras.errors import InputError
 
 SIGN = "hf://"
 
-FILES = ("model.keras", "config.json", "README.md", "evaluation.json", "examples/*.png")
+FILES = ("model.keras", "config.json", "visible.json", "README.md", "evaluation.json", "examples/*.png")
 """What goes up, and all that is taken of what others may have put there: no code, and nothing that is unpickled."""
 
 

@@ -1,16 +1,22 @@
 """Pictures: grids of completions with their likelihoods, and curves of a training run."""
 
+import math
+
 import numpy as np
+from PIL import Image, ImageDraw
 
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.files import replacing
-from pcnn_keras.style import Rectangle, colormaps, default_style, new_figure
+from pcnn_keras.style import colormaps, default_style, font, new_figure
 
 HIDDEN = (70, 105, 160)
 """The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""
 
 MOST_SHOWN = 64
-"""Rows, and completions in a row, of a picture of completions."""
+"""Completions in a row of a picture."""
+
+MOST_ROWS = 24
+"""Of a picture of completions."""
 
 
 def occluded(image, mask, num_levels):
@@ -19,10 +25,14 @@ def occluded(image, mask, num_levels):
     return np.where(mask == 1, shown, np.array(HIDDEN, np.uint8))
 
 
-def bar_lengths(log_likelihood):
-    """How full the bars of an image's completions are: 1 for the likeliest, 0 for the least likely, `(k,)`."""
-    low, high = (log_likelihood.min(), log_likelihood.max()) if len(log_likelihood) else (0, 0)
-    return (log_likelihood - low) / (high - low) if high > low else np.ones(len(log_likelihood))
+def bar_lengths(log_likelihood, spread=None):
+    """How full the bars of an image's completions are, `(k,)`: 1 for the likeliest, 0 at `spread` nats below it.
+
+    By default `spread` is that of the completions.
+    """
+    high = log_likelihood.max(initial=-np.inf)
+    spread = np.ptp(log_likelihood) if spread is None and len(log_likelihood) else spread
+    return 1 - (high - log_likelihood) / spread if spread else np.ones(len(log_likelihood))
 
 
 def probability_map(probabilities, sample, mask, num_levels):
@@ -48,37 +58,37 @@ def expected_level(probabilities):
     return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
-@default_style()
-def completion_grid(path, images, masks, samples, log_likelihood, num_levels, original=False, titles=()):
-    """Saves a picture: a row for each image, the occluded image first, then its completions.
+def completion_grid(path, images, masks, samples, log_likelihood, num_levels, titles=(), labels=()):
+    """Saves a picture: a row for each image, as it is, then what the model sees of it, then completions.
 
-    Under each completion stands its log-likelihood in nats and a bar: full for the row's likeliest,
-    empty for its least likely. `MOST_SHOWN` images, and completions of each, are shown at most.
+    Under each completion stands its log-likelihood in nats and a bar, full for the row's likeliest. A nat less
+    shortens the bar by as much in all rows. `MOST_ROWS` images and `MOST_SHOWN` completions of each are shown at most.
 
     Args:
         path: PNG file to write.
         images, masks: levels `(n, height, width, channels)` and masks `(n, height, width, 1)`.
         samples: list of n arrays of levels `(k, height, width, channels)`; k may differ.
         log_likelihood: list of n arrays `(k,)`, nats.
-        original: True to show the whole image before the occluded one.
         titles: what stands above the columns of completions.
+        labels: n texts, what stands above the rows.
     """
-    samples, log_likelihood = ([row[:MOST_SHOWN] for row in rows[:MOST_SHOWN]] for rows in (samples, log_likelihood))
-    titles = [*["image"] * original, "visible", *titles]
-    first = 1 + original
-    grid = _Grid(len(samples), first + max(map(len, samples)), images[0].shape[:2], titles, under=0.32)
+    samples, log_likelihood = ([row[:MOST_SHOWN] for row in rows[:MOST_ROWS]] for rows in (samples, log_likelihood))
+    spread = max((np.ptp(row) for row in log_likelihood if len(row)), default=0)
+    legend = "Under completions: log-likelihood of the hidden pixels"
+    if spread:
+        legend += f". Bar: full for the row's likeliest, empty {spread:.1f} nats below it"
+    grid = _Grid(len(samples), 2 + max(map(len, samples)), images[0].shape[:2], ["image", "visible", *titles], labels,
+                 legend)
     for i, completions in enumerate(samples):
-        if original:
-            grid.show(i, 0, to_bytes(images[i], num_levels))
-        grid.show(i, first - 1, occluded(images[i], masks[i], num_levels))
-        lengths = bar_lengths(log_likelihood[i])
+        grid.show(i, 0, to_bytes(images[i], num_levels))
+        grid.show(i, 1, occluded(images[i], masks[i], num_levels))
+        lengths = bar_lengths(log_likelihood[i], spread)
         for k, (sample, nats, length) in enumerate(zip(completions, log_likelihood[i], lengths)):
-            grid.show(i, first + k, to_bytes(sample, num_levels), f"{nats:.1f}", length)
+            grid.show(i, 2 + k, to_bytes(sample, num_levels), f"{nats:.1f} nats", length)
     grid.save(path)
 
 
-@default_style()
-def progression_grid(path, images, masks, progressions):
+def progression_grid(path, images, masks, progressions, labels=()):
     """Saves a picture: a row for each image, how its pixels' probabilities sharpen as they are drawn.
 
     The occluded image first, then the stages of one completion: where a pixel is not drawn yet, its
@@ -88,17 +98,17 @@ def progression_grid(path, images, masks, progressions):
         path: PNG file to write.
         images, masks: levels `(n, height, width, channels)` and masks `(n, height, width, 1)`.
         progressions: n `progression.Progression`.
+        labels: n texts, what stands above the rows.
     """
     stages, *_, num_levels = progressions[0].probabilities.shape
     titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
-    grid = _Grid(len(images), len(titles), images[0].shape[:2], titles)
+    grid = _Grid(len(progressions), len(titles), images[0].shape[:2], titles, labels)
     for i, (image, mask, progression) in enumerate(zip(images, masks, progressions)):
         for k, picture in enumerate([occluded(image, mask, num_levels), *expected_level(progression.probabilities)]):
             grid.show(i, k, picture)
     grid.save(path)
 
 
-@default_style()
 def mask_grid(path, masks, columns):
     """Saves a picture of masks `(n, height, width, 1)`: visible pixels white, hidden ones blue."""
     grid = _Grid(-(-len(masks) // columns), columns, masks[0].shape[:2])
@@ -109,47 +119,59 @@ def mask_grid(path, masks, columns):
 
 
 class _Grid:
-    """Pictures an inch wide in rows and columns. In one plot, measured in inches: a plot for each takes far longer.
+    """Pictures in rows and columns, drawn with Pillow: with Matplotlib it takes far longer.
 
     Args:
         rows, columns: how many.
         size: height and width of the pictures, in pixels.
         titles: of the columns.
-        under: inches below each picture for text and bar.
+        labels: of the rows.
+        legend: what the text and the bar under pictures mean; if it is "", there are none.
     """
 
-    GAP = 0.125
+    SIDE, GAP, LINE = 112, 14, 18  # of the grid's own pixels: a picture's width, about; a gap; a line of text
 
-    def __init__(self, rows, columns, size, titles=(), under=0.0):
-        self._height = size[0] / size[1]
-        self._row, self._top = self._height + under + self.GAP, 0.25 if titles else self.GAP
-        width, height = columns * (1 + self.GAP) + self.GAP, self._top + rows * self._row
-        self._figure = new_figure(width, height)
-        self._plot = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), frame_on=False)
-        self._plot.set_axis_off()
+    def __init__(self, rows, columns, size, titles=(), labels=(), legend=""):
+        enlarged = max(1, round(self.SIDE / size[1]))
+        self._height, self._width = size[0] * enlarged, size[1] * enlarged
+        self._head, self._under = self.LINE * bool(labels), 26 * bool(legend)
+        self._row, self._top = self._head + self._height + self._under + self.GAP, self.GAP + self.LINE * bool(titles)
+        labels, below = labels[:rows], self._top + rows * self._row
+        longest = max(font().getlength(text) for text in (legend, *labels))
+        width = max(self._left(columns), math.ceil(longest) + 2 * self.GAP)
+        self._image = Image.new("RGB", (width, below + (self.LINE + self.GAP) * bool(legend)), "white")
+        self._draw = ImageDraw.Draw(self._image)
         for column, title in enumerate(titles):
-            self._plot.text(self._left(column) + 0.5, self._top - 0.04, title, ha="center", va="bottom", fontsize=8)
+            self._text(self._left(column) + self._width // 2, self._top - self.LINE // 2, title, "mm")
+        for row, label in enumerate(labels):
+            self._text(self.GAP, self._top + row * self._row + self.LINE // 2, label, "lm")
+        self._text(self.GAP, below + self.LINE // 2, legend, "lm")
 
     def _left(self, column):
-        return self.GAP + column * (1 + self.GAP)
+        return self.GAP + column * (self._width + self.GAP)
+
+    def _text(self, x, y, text, anchor):
+        self._draw.text((x, y), text, "black", font(), anchor)
 
     def show(self, row, column, picture, text="", bar=None):
         """A picture, uint8 `(height, width, 1 or 3)`, and under it a text and a bar that is full at 1."""
-        left, top = self._left(column), self._top + row * self._row
+        left, top = self._left(column), self._top + row * self._row + self._head
+        shown = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+        self._image.paste(shown.resize((self._width, self._height), Image.Resampling.NEAREST), (left, top))
         bottom = top + self._height
-        self._plot.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=255,
-                          extent=(left, left + 1, bottom, top), aspect="auto", interpolation="nearest")
-        self._plot.text(left + 0.5, bottom + 0.05, text, ha="center", va="top", fontsize=7)
-        for width, colour in () if bar is None else ((1, "0.88"), (bar, "tab:blue")):
-            self._plot.add_patch(Rectangle((left, bottom + 0.22), width, 0.06, color=colour, linewidth=0))
+        self._text(left + self._width // 2, bottom + 10, text, "mm")
+        for share, colour in () if bar is None else ((1, "#e0e0e0"), (bar, "#1f77b4")):
+            if width := round(share * self._width):
+                self._draw.rectangle((left, bottom + 19, left + width - 1, bottom + 24), colour)
 
     def save(self, path):
-        _save(self._figure, path)
+        with replacing(path) as aside:
+            self._image.save(aside)
 
 
 def _save(figure, path):
     with replacing(path) as aside:
-        figure.savefig(aside, dpi=112)  # four for each pixel of MNIST
+        figure.savefig(aside, dpi=112)
 
 
 @default_style()

@@ -3,10 +3,13 @@
 Not pyplot: a notebook's own figures stay as they are.
 """
 
+import functools
 import logging
 import os
 import sys
 from contextlib import contextmanager, suppress
+
+from PIL import ImageFont
 
 from pcnn_keras.errors import InputError
 
@@ -35,9 +38,8 @@ with _importing():
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
-__all__ = ["Rectangle", "colormaps", "default_style", "new_figure"]
+__all__ = ["colormaps", "default_style", "font", "new_figure"]
 
 DEFAULTS = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
 
@@ -52,3 +54,9 @@ def new_figure(width, height, **options):
     figure = Figure(figsize=(width, height), **options)
     FigureCanvasAgg(figure)
     return figure
+
+
+@functools.cache
+def font(size=12):
+    """Matplotlib's own font, of a size in pixels, for Pillow."""
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)

@@ -15,11 +15,18 @@ from pcnn_keras.plots import HIDDEN, bar_lengths, completion_grid, occluded
 
 
 @pytest.fixture
-def figures(monkeypatch):
-    """The figures that would be saved."""
-    saved = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.append(figure))
-    return saved
+def shown(monkeypatch):
+    """What grids show: row, column, picture, text and bar of each picture; and all text, in order."""
+    pictures, texts = [], []
+    show, text = plots._Grid.show, plots._Grid._text
+
+    def record(grid, row, column, picture, text="", bar=None):
+        pictures.append((row, column, picture, text, bar))
+        show(grid, row, column, picture, text, bar)
+
+    monkeypatch.setattr(plots._Grid, "show", record)
+    monkeypatch.setattr(plots._Grid, "_text", lambda grid, *given: (texts.append(given[2]), text(grid, *given)))
+    return pictures, texts
 
 
 DRAW = """
@@ -64,10 +71,6 @@ def test_pictures_are_drawn_the_same_whatever_matplotlib_is_set_to(drawn, plain,
     assert backend != "tkagg" or backend_after == backend  # one that is always there stays the user's
 
 
-def pictures(figure):
-    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
-
-
 def test_hidden_pixels_are_blue_and_visible_ones_as_they_are():
     mask = np.array([[[1], [0], [1]]])
     grey = occluded(np.array([[[1], [1], [0]]]), mask, 2)
@@ -82,32 +85,52 @@ def test_bars_are_full_for_the_likeliest_and_empty_for_the_least_likely(nats, le
     np.testing.assert_allclose(bar_lengths(np.array(nats, np.float32)), lengths, atol=1e-6)
 
 
-def test_a_row_of_the_grid_is_what_the_model_saw_then_completions_with_bars(figures):
+def test_a_row_of_the_grid_is_the_image_what_the_model_sees_then_completions_with_bars(shown, tmp_path):
     rng = np.random.default_rng(0)
     images, masks, samples = (rng.integers(0, 2, shape) for shape in ((2, 4, 5, 1), (2, 4, 5, 1), (2, 3, 4, 5, 1)))
     nats = np.array([[-2.0, -3.0, -6.0], [-1.0, -1.5, -2.0]])
-    completion_grid("grid.png", images, masks, samples, nats, 2)
-    plot, shown = figures[0].axes[0], pictures(figures[0])
+    completion_grid(tmp_path / "grid.png", images, masks, samples, nats, 2, labels=["a.png, left:2", "b.png, left:2"])
+    pictures, texts = shown
+    assert [each[:2] for each in pictures] == [(row, column) for row in range(2) for column in range(5)]
     for row, (image, mask) in enumerate(zip(images, masks)):
-        np.testing.assert_array_equal(shown[4 * row], occluded(image, mask, 2))
-        np.testing.assert_array_equal(shown[4 * row + 1 : 4 * row + 4], samples[row, ..., 0] * 255)
-    places = [(image.get_extent()[0], image.get_extent()[3]) for image in plot.images]
-    assert places == sorted(places, key=lambda place: place[::-1]) and len(set(places)) == 8
-    texts = [text.get_text() for text in plot.texts if text.get_text()]
-    assert texts == ["visible", *(f"{value:.1f}" for value in nats.flat)]
-    widths = [bar.get_width() for bar in plot.patches]
-    np.testing.assert_allclose(widths[0::2], 1)
-    np.testing.assert_allclose(widths[1::2], [*bar_lengths(nats[0]), *bar_lengths(nats[1])])
+        of_row = [each[2] for each in pictures[5 * row : 5 * row + 5]]
+        np.testing.assert_array_equal(of_row[0], image * 255)
+        np.testing.assert_array_equal(of_row[1], occluded(image, mask, 2))
+        np.testing.assert_array_equal(of_row[2:], samples[row] * 255)
+    assert [each[3] for each in pictures if each[4] is not None] == [f"{value:.1f} nats" for value in nats.flat]
+    assert {"image", "visible", "a.png, left:2", "b.png, left:2"} <= set(texts)
+    bars = [each[4] for each in pictures if each[4] is not None]
+    np.testing.assert_allclose(bars, [1, 0.75, 0, 1, 0.875, 0.75])  # a nat is as long in both rows
+    assert "empty 4.0 nats below it" in " ".join(texts)
 
 
-def test_a_grid_has_an_end(figures, monkeypatch):
+def test_a_picture_of_the_grid_is_where_it_should_be(tmp_path):
+    image = np.array([[[0], [1], [0]], [[1], [1], [0]]])
+    completion_grid(tmp_path / "grid.png", image[None], np.ones((1, 2, 3, 1), int), [image[None]], [np.zeros(1)], 2)
+    with Image.open(tmp_path / "grid.png") as picture:
+        grid, side = np.asarray(picture), 37  # of a pixel
+    for left in (14, 14 + 3 * side + 14, 14 + 2 * (3 * side + 14)):
+        found = grid[32 + side // 2 : 32 + 2 * side : side, left + side // 2 : left + 3 * side : side]
+        np.testing.assert_array_equal(found, image.repeat(3, -1) * 255)
+    assert (grid[:, -14:] == 255).all() and (grid[:32, :14] == 255).all()
+
+
+def test_a_grid_has_an_end(shown, monkeypatch, tmp_path):
     monkeypatch.setattr(plots, "MOST_SHOWN", 3)
+    monkeypatch.setattr(plots, "MOST_ROWS", 2)
     many = np.zeros((5, 4, 5, 1), int)
-    completion_grid("grid.png", many, many, [many] * 5, [np.zeros(5)] * 5, 2)
-    assert len(pictures(figures[0])) == 3 * (1 + 3)
+    completion_grid(tmp_path / "grid.png", many, many, [many] * 5, [np.zeros(5)] * 5, 2, labels=["a"] * 5)
+    assert len(shown[0]) == 2 * (2 + 3) and shown[1].count("a") == 2
 
 
-def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, figures):
+def test_a_grid_is_wide_enough_for_what_stands_in_it(tmp_path):
+    nothing = np.zeros((1, 4, 5, 1), int)
+    completion_grid(tmp_path / "grid.png", nothing, nothing, [nothing[:0]], [np.zeros(0)], 2, labels=["long " * 40])
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.width > 40 * 5 * 4 and (np.asarray(picture)[:, -10:] == 255).all()
+
+
+def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, shown):
     save_model(tiny, tmp_path)
     Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "image.png")
     image, mask = np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int)
@@ -118,5 +141,5 @@ def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, fi
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(tmp_path / "out" / "samples.npz") as saved:
         assert saved["kept"].tolist() == [[True] * 3 + [False] * 3] and saved["samples"].shape[1] == 6
-    np.testing.assert_array_equal(pictures(figures[0])[1:], drawn.samples[:3, ..., 0] * 255)
+    np.testing.assert_array_equal([each[2] for each in shown[0][2:]], drawn.samples[:3] * 255)
     assert f"log-likelihoods {' '.join(f'{value:.1f}' for value in drawn.log_likelihood[:3])}\n" in done.stdout

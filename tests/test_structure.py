@@ -15,15 +15,16 @@ import pcnn_keras
 FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config internals quiet hub models",
-    "data": "pixels slices images blobs masks sources pipeline",
+    "data": "pixels slices images prepare blobs masks sources pipeline",
     " ": "style plots",
     "network": "backend masked layers networks losses saved model",
     "inference": "noise inputs predict likelihood rows completions importance sampling progression",
     "training": "history devices compile run pace divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",
-    "evaluation": "figures metrics consistency classifier evaluate",
+    "evaluation": "figures metrics consistency classifier evaluate visible",
     "demo": "parts handlers page",
-    "commands": "outcome flags progress train sample evaluate figures classifier export compare upload demo pcnn",
+    "commands":
+        "outcome flags progress cases results train sample evaluate figures classifier export compare upload demo pcnn",
     "  ": "__main__ evaluate figures classifier export.__main__ demo.__main__",
 }
 """Folder: modules. A module imports only such as stand before it."""

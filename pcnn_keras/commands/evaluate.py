@@ -1,6 +1,7 @@
 """Likelihood, realism, diversity and calibration of a trained model, as a table and JSON."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ def main():
     from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.classifier import load_classifier
     from pcnn_keras.evaluation.evaluate import evaluate, table
+    from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.network.model import load
 
     model = load(flags.model)
@@ -50,6 +52,8 @@ def main():
         test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
         result = {"dataset": flags.dataset or config.dataset,
                   **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
+        if (flags.dataset or config.dataset) == config.dataset and os.access(flags.model, os.W_OK):
+            save_bound(model, images.validation, flags.model)
     print(table(result))
     if flags.json:
         with replacing(flags.json) as aside:

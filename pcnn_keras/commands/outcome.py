@@ -106,6 +106,11 @@ def run(main):
 
 def leave(message, code):
     """Ends the program with one line on stderr, whatever was given that stands in it."""
+    say(message)
+    sys.exit(code)
+
+
+def say(message):
+    """One line on stderr."""
     with suppress(OSError):
         print(f"{program()}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
-    sys.exit(code)

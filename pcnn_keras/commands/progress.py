@@ -9,10 +9,15 @@ class Progress:
     """Says how far something is, once it has taken a second.
 
     On a terminal in one line that is rewritten; elsewhere a line now and then.
+
+    Args:
+        what: is done.
+        images: it is done with how many; of several, it is said how many a second.
     """
 
-    def __init__(self, what):
-        self._what = what
+    def __init__(self, what, images=1):
+        self._what, self._images, self._begun = what, images, time.monotonic()
+        self._shown = 0
         self._share = 0
         self._first = threading.Timer(1, lambda: self(self._share))
         self._first.daemon = True
@@ -26,6 +31,9 @@ class Progress:
             return
         self._next = time.monotonic() + (0.2 if self._terminal else 10)
         text = f"{self._what}: {share:.0%}"
+        if self._images > 1 and share:
+            text += f", {share * self._images / (time.monotonic() - self._begun):.2g} images a second"
+        self._shown, text = len(text), text.ljust(self._shown) if self._terminal else text
         print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
 
     def __enter__(self):
@@ -35,4 +43,4 @@ class Progress:
     def __exit__(self, *_):
         self._first.cancel()
         if self._terminal:
-            print("\r" + " " * (len(self._what) + 8) + "\r", end="", flush=True)
+            print("\r" + " " * (self._shown + 1) + "\r", end="", flush=True)

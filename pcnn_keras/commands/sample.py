@@ -3,17 +3,21 @@
 `python sample.py --model saved_models/mnist --dataset mnist --index 0 1 --mask bottom:7`
 """
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
+from pcnn_keras.commands.results import Folders, label, records, save_image, tell, warn
 from pcnn_keras.config import MOST_SAMPLES, Config
-from pcnn_keras.data.images import list_images, read_levels
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.images import list_images
+from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import make_folder
+from pcnn_keras.files import make_folder, replacing
+from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -21,7 +25,11 @@ def parse():
     parser = Parser(__doc__)
     parser.add_model()
     parser.add_argument("--image", type=Path, nargs="+", metavar="FILE",
-                        help="image files: cropped to the model's shape and resized, made grey for a grey model")
+                        help="image files, and folders of such, brought to the model's size and made grey for a grey "
+                             "model")
+    parser.add_argument("--prepare", default="auto", choices=WAYS,
+                        help="image files: digit: as MNIST's, bright on black, cropped to the ink, centred; none: "
+                             "cropped around the centre; auto: digit for models of MNIST, otherwise none (default)")
     parser.add_images("take images from this set's test split (default: the first 4 examples that are with the model, "
                       "or its own set)")
     parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
@@ -29,6 +37,9 @@ def parse():
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
                              "image file, white = visible (default: the bottom quarter)")
+    parser.add_argument("--mask-dir", type=Path, metavar="DIR",
+                        help="folder of mask files: each image takes the one of its name, whatever the suffix")
+    parser.add_argument("--mask-hides", action="store_true", help="in mask files, white is hidden and black visible")
     parser.add_argument("--num-samples", type=number(int, 1, MOST_SAMPLES), default=8, metavar="N",
                         help="completions of each (default: 8)")
     parser.add_argument("--candidates", type=number(int, 1, MOST_SAMPLES), metavar="N",
@@ -45,80 +56,157 @@ def parse():
                         help="a row or a pixel at a time: the same draws")
     parser.add_argument("--progression", action="store_true",
                         help="also show how probabilities sharpen while the likeliest is drawn: progression.png")
-    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
+    parser.add_argument("--output", type=Path, default=Path("samples"),
+                        help="folder for grid.png, samples.npz and results.jsonl")
     flags = parser.parse_args()
     if flags.image and (flags.dataset or flags.index):
         parser.error("--image and --dataset or --index exclude each other")
+    if flags.mask_dir and (flags.mask or not flags.image):
+        parser.error("--mask-dir goes with --image, and without --mask")
     if flags.candidates and flags.candidates < flags.num_samples:
         parser.error(f"argument --candidates: expected at least --num-samples ({flags.num_samples}), "
                      f"received {flags.candidates}")
     return flags
 
 
-def read_files(flags, config):
-    """Levels `(n, height, width, channels)` of the files or examples that were asked for, or None: a data set was."""
+DRAWN = 1024
+"""Completions at a time, roughly: memory is bounded, however many images there are."""
+
+
+def file_cases(flags, config, masks):
+    """The `Cases` of the files or examples that were asked for, or None: a data set was."""
     paths, examples = flags.image, flags.model / "examples"
     if not (paths or flags.dataset or flags.data_dir or flags.index) and examples.is_dir():
         paths = list_images(examples)[:4]
-    return read_levels(paths, config) if paths else None
+    if not paths:
+        masks.check()
+        return None
+    paths = [file for path in paths for file in (list_images(path) if path.is_dir() else [path])]
+    return Cases(paths, masks, config, flags.prepare, flags.seed)
 
 
-def read_data_set(flags, config):
-    """Levels of the data set's images that were asked for."""
+def data_set_cases(flags, config, masks):
+    """The same of the data set's images that were asked for, in a list."""
     from pcnn_keras.data.sources import load_model_images
 
     test = load_model_images(config, flags.dataset, flags.data_dir).test
     index = flags.index or range(min(4, len(test)))
     if max(index) >= len(test):
         raise InputError(f"--index {max(index)}: the test split has {len(test)} images.")
-    return test[list(index)]
+    cases = []
+    for i, k in enumerate(index):
+        noise, of_masks = seeds(flags.seed, i)
+        file = f"{flags.dataset or config.dataset} {k}"
+        cases.append([Case(file, name, test[k].astype(np.int32), mask, noise)
+                      for name, mask in masks.of(file, of_masks)])
+    return cases
+
+
+def in_groups(cases, flags, masks):
+    """The cases of as many images as are drawn at a time."""
+    size, group = max(1, DRAWN // (len(masks) * (flags.candidates or flags.num_samples))), []
+    for each in cases:
+        group.append(each)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def which_to_show(flags, masks, result):
+    """Of ranked completions, bool `(n, num_samples)`; of an image of which nothing is hidden, none."""
+    kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
+    if flags.min_log_likelihood is not None:
+        kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
+    return kept & ~masks.all(axis=(1, 2, 3))[:, None]
+
+
+def draw(flags, model, cases, groups):
+    """Completes the cases, group after group; writes `results.jsonl` and, of several files, each one's folder.
+
+    Returns:
+        All cases in a list, their ranked `Completions`, and which are shown, bool `(n, num_samples)`.
+    """
+    from pcnn_keras.evaluation.visible import load_bound, surprise
+    from pcnn_keras.inference.sampling import inpaint
+
+    bound = load_bound(flags.model)
+    folders = Folders(flags.output) if isinstance(cases, Cases) and len(cases) > 1 else None
+    done, results, shown, begun = [], [], [], 0
+    make_folder(flags.output)
+    with replacing(flags.output / "results.jsonl") as aside, open(aside, "w", encoding="utf-8") as lines, \
+            Progress("Drawing completions", len(cases)) as progress:
+        for group in groups:
+            def of_group(share, begun=begun, group=group):
+                progress((begun + share * len(group)) / len(cases))
+
+            flat = [*chain(*group)]
+            images, masks = stacked(flat)
+            result = inpaint(model, images, masks, flags.num_samples, flags.temperature, [case.seed for case in flat],
+                             flags.sampler, progress=of_group, candidates=flags.candidates).ranked()
+            kept = which_to_show(flags, masks, result)
+            nats = surprise(model, result.samples[:, 0], masks) if bound < np.inf else np.zeros(len(flat))
+            for i, case in enumerate(flat):
+                warn(case, nats[i], bound)
+                lines.writelines(records(case, result.log_likelihood[i], result.draw[i]))
+            end = 0
+            for of_image in group if folders else ():
+                start, end = end, end + len(of_image)
+                save_image(folders.of(of_image[0].file), of_image, Completions(*(x[start:end] for x in result)),
+                           kept[start:end], model.config.num_levels)
+            done, results, shown, begun = done + flat, [*results, result], [*shown, kept], begun + len(group)
+    return done, Completions(*map(np.concatenate, zip(*results))), np.concatenate(shown)
 
 
 def main():
     flags = parse()
     config = Config.of_model(flags.model)
     specs = flags.mask or [f"bottom:{config.height // 4}"]
-    make_masks = [parse_mask(spec, config.height, config.width) for spec in specs]
-    levels = read_files(flags, config)
+    masks = Masks(specs, flags.mask_dir, (config.height, config.width), flags.mask_hides)
+    files = file_cases(flags, config, masks)
+    if files:  # a mistake in the first ones is said before anything slow is imported
+        groups = in_groups(files, flags, masks)
+        if not (first := next(groups, None)):
+            raise files.left_out()
+        groups = chain([first], groups)
 
     # Graph rewrites take seconds before the first draw, and make drawing itself hardly faster.
     import_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    from pcnn_keras.inference.completions import save_completions
-    from pcnn_keras.inference.progression import probability_progression
-    from pcnn_keras.inference.sampling import inpaint
     from pcnn_keras.network.model import load
-    from pcnn_keras.plots import MOST_SHOWN, progression_grid
+    from pcnn_keras.plots import MOST_ROWS, MOST_SHOWN
 
-    if levels is None:
-        levels = read_data_set(flags, config)
+    cases = files or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    images = np.repeat(levels, len(specs), axis=0).astype(np.int32)
-    mask_seeds = [((flags.seed or 0) + i) % 2**63 for i in range(len(levels))]
-    masks = np.stack([make(seed) for seed in mask_seeds for make in make_masks])
-    seeds = np.repeat(np.arange(len(levels)) if flags.seed is None else [flags.seed] * len(levels), len(specs))
-    make_folder(flags.output)
-    with Progress("Drawing completions") as progress:
-        result = inpaint(model, images, masks, flags.num_samples, flags.temperature, seeds, flags.sampler,
-                         progress=progress, candidates=flags.candidates).ranked()
-
-    kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
-    if flags.min_log_likelihood is not None:
-        kept = kept & (result.log_likelihood >= flags.min_log_likelihood)
-    written = save_completions(flags.output, images, masks, result, config.num_levels, kept)
-    if len(images) > MOST_SHOWN or kept.sum(axis=1).max() > MOST_SHOWN:
-        print(f"{written[0].name} shows {MOST_SHOWN} images and completions of each, {written[1].name} has all.")
-    for row, (nats, keep) in enumerate(zip(result.log_likelihood, kept)):
-        shown = " ".join(f"{value:.1f}" for value in nats[keep])
-        print(f"image {row // len(specs)}, mask {specs[row % len(specs)]}: log-likelihoods {shown or 'none kept'}")
+    done, result, kept = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks))
+    labels = [*map(label, done[:MOST_ROWS])]
+    written = save_completions(flags.output, *stacked(done), result, config.num_levels, kept, labels)
+    written.append(flags.output / "results.jsonl")
+    if len(done) > MOST_ROWS or kept.sum(axis=1).max() > MOST_SHOWN:
+        print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
+              f"{written[1].name} has all.")
+    for case, *values in zip(done[:MOST_ROWS], result.log_likelihood, kept):
+        tell(case, *values)
     if flags.progression:
-        with Progress("Drawing continuations") as progress:
-            def of_image(i):
-                return lambda share: progress((i + share) / len(images))
-
-            progressions = [
-                probability_progression(model, image, mask, samples[0], seed=int(seed), progress=of_image(i))
-                for i, (image, mask, samples, seed) in enumerate(zip(images, masks, result.samples, seeds))]
         written.append(flags.output / "progression.png")
-        progression_grid(written[-1], images, masks, progressions)
-    print(f"Wrote {', '.join(map(str, written))}.")
+        draw_progressions(written[-1], model, done[:MOST_ROWS], result, labels)
+    folders = ", and a folder for each image" if files and len(files) > 1 else ""
+    print(f"Wrote {', '.join(map(str, written))}{folders}.")
+    if files and files.failed:
+        raise files.left_out()
 
+
+def draw_progressions(path, model, cases, result, labels):
+    """Of each case, how the probabilities sharpen while its likeliest completion is drawn."""
+    from pcnn_keras.inference.progression import probability_progression
+    from pcnn_keras.plots import progression_grid
+
+    progressions = []
+    with Progress("Drawing continuations") as progress:
+        for i, case in enumerate(cases):
+            def of_image(share, i=i):
+                progress((i + share) / len(cases))
+
+            progressions.append(probability_progression(model, case.image, case.mask, result.samples[i, 0],
+                                                        seed=case.seed, progress=of_image))
+    progression_grid(path, *stacked(cases), progressions, labels)

@@ -137,6 +137,7 @@ def main():
 
     from keras.callbacks import LambdaCallback
 
+    from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
     from pcnn_keras.training.run_files import check_output
@@ -164,7 +165,9 @@ def main():
                 output.rmdir()
     if not strategy.writes:
         return
-    export(load(output), output / "serving")
+    model = load(output)
+    save_bound(model, levels.validation, output)
+    export(model, output / "serving")
     way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 

@@ -1,5 +1,6 @@
 """Image files to bytes and back: `(height, width, channels)`, uint8, 0 … 255. Pillow does the work."""
 
+import math
 import os
 import select
 import stat
@@ -7,13 +8,14 @@ from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pcnn_keras.config import Config
 from pcnn_keras.data.pixels import quantize
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 from pcnn_keras.quiet import silence
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -59,6 +61,29 @@ def _below(folder):
         yield from (Path(place, name) for name in names)
 
 
+def pixels_of(name: str, source: Any, channels: int | None = None) -> np.ndarray:
+    """What callers have of a picture as uint8 `(h, w, channels)`.
+
+    Args:
+        name: of the argument, for the error.
+        source: a path (see `read_image`), a PIL image, or uint8 `(h, w)` or `(h, w, 1 or 3)`.
+        channels: 1 or 3, or None for what it holds.
+
+    Raises:
+        InputError: if it is none of these, or cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        return read_image(source, channels)
+    if isinstance(source, Image.Image):
+        return _pixels(source, channels)
+    if not (isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.size
+            and (source.ndim == 2 or source.ndim == 3 and source.shape[-1] in (1, 3))):
+        raise InputError(f"`{name}` must be a path, a PIL image, or uint8 of shape (h, w), (h, w, 1) or (h, w, 3). "
+                         f"Received: {shown(source)}.")
+    image = source.reshape(*source.shape[:2], -1)
+    return convert(image, channels) if channels else image
+
+
 def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:
     """Reads one file; the first frame if there are several, over white if it is transparent.
 
@@ -82,8 +107,7 @@ def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:
                 raise ValueError("its pixels have 32 bits")
             with silence() if image.format == "TIFF" else nullcontext():  # libtiff talks
                 image.load()
-            image = _plain(ImageOps.exif_transpose(image), channels)
-            return np.asarray(image).reshape(image.height, image.width, -1)
+            return _pixels(image, channels)
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
@@ -143,6 +167,11 @@ def png(*pictures: np.ndarray, milliseconds: int = 200) -> bytes:
     return file.getvalue()
 
 
+def _pixels(image, channels):
+    image = _plain(ImageOps.exif_transpose(image), channels)
+    return np.asarray(image).reshape(image.height, image.width, -1)
+
+
 def _plain(image, channels):
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
         values, transparent = np.asarray(image).astype(np.int64), image.info.get("transparency")
@@ -177,16 +206,44 @@ def resize(image: np.ndarray, height: int, width: int, crop: int | None = None) 
     Returns:
         uint8 `(height, width, channels)`.
     """
-    h, w = image.shape[:2]
+    return cut(image, centre_box(*image.shape[:2], height, width, crop), height, width)
+
+
+def centre_box(h: int, w: int, height: int, width: int, crop: int | None = None) -> tuple[int, int, int, int]:
+    """What `resize` keeps of `(h, w)` pixels: top, left, bottom, right."""
     if crop:
         keep_h = keep_w = min(crop, h, w)
     else:
         keep_h, keep_w = min(h, max(1, w * height // width)), min(w, max(1, h * width // height))
     top, left = (h - keep_h) // 2, (w - keep_w) // 2
-    image = image[top : top + keep_h, left : left + keep_w]
-    if image.shape[:2] == (height, width):
+    return top, left, top + keep_h, left + keep_w
+
+
+def cut(image: np.ndarray, box: tuple, height: int, width: int,
+        resampling: Image.Resampling = Image.Resampling.BICUBIC, beyond: Any = "constant") -> np.ndarray:
+    """A part of an image, brought to size.
+
+    Args:
+        image: uint8 `(h, w, channels)`.
+        box: top, left, bottom, right in pixels, whole or not, maybe beyond the image.
+        height, width: of the result.
+        resampling: Pillow's filter.
+        beyond: what is beyond the image: "constant", black, or "edge", as `np.pad` has them.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+    """
+    h, w = image.shape[:2]
+    top, left = math.floor(box[0]), math.floor(box[1])
+    bottom, right = math.ceil(box[2]), math.ceil(box[3])
+    around = ((max(0, -top), max(0, bottom - h)), (max(0, -left), max(0, right - w)))
+    if np.any(around):
+        image = np.pad(image, (*around, (0, 0)), beyond)
+    image = image[max(0, top) :][: bottom - top, max(0, left) :][:, : right - left]
+    inside = (box[1] - left, box[0] - top, box[3] - left, box[2] - top)
+    if image.shape[:2] == (height, width) and inside == (0, 0, width, height):
         return image
-    resized = _picture(image).resize((width, height), Image.Resampling.BICUBIC)
+    resized = _picture(image).resize((width, height), resampling, inside)
     return np.asarray(resized).reshape(height, width, -1)
 
 

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pcnn_keras.config import MOST_BLOBS
-from pcnn_keras.data.images import read_image
+from pcnn_keras.data.images import pixels_of, read_image
+from pcnn_keras.data.prepare import Picture, centre_picture
 from pcnn_keras.errors import InputError, shown
 
 PARAMETERS = {
@@ -39,8 +41,7 @@ def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callab
             `center:10` (a visible square), `edge:4` (a visible frame), `rect:R,C,H,W` (a visible
             rectangle with its top left at row R, column C), `hole:R,C,H,W` (its complement),
             `random:0.15` (that share of the pixels), `blobs` or `blobs:MAX_NUM,ITER_MIN,ITER_MAX`
-            (Algorithm 1), `all`, `none`, or an image file or pipe (white = visible; one of another
-            size but the same shape is brought to size by its nearest pixels).
+            (Algorithm 1), `all`, `none`, or an image file or pipe (white = visible; see `fit_mask`).
         height, width: of the images.
         files: False to take no file.
 
@@ -56,7 +57,10 @@ def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callab
         return lambda seed: _random_pixels(height, width, kind.numbers[0], seed)
     if kind.name == "blobs":
         return lambda seed: _blobs(height, width, kind.numbers, seed)
-    mask = _mask_from_file(spec, height, width) if kind.name == "file" else _fixed_mask(kind, height, width)
+    if kind.name == "file":
+        mask = fit_mask(spec, read_image(spec, channels=1), height, width)
+    else:
+        mask = _fixed_mask(kind, height, width)
     if mask is None:
         raise InputError(f"Mask {spec!r} goes beyond the image of {width} x {height} pixels.")
     return lambda seed: mask
@@ -145,11 +149,51 @@ def _blobs(height, width, numbers, seed):
     return random_blob_masks(1, height, width, max_num_blobs, iter_min, iter_max, seed)[0].numpy()
 
 
-def _mask_from_file(path, height, width):
-    mask = read_image(path, channels=1)
-    if mask.shape[0] * width != mask.shape[1] * height:
-        raise InputError(f"Mask {path}: expected an image of {width} x {height} pixels, or of that shape. "
-                         f"Received: {mask.shape[1]} x {mask.shape[0]}.")
-    rows = np.arange(height) * mask.shape[0] // height
-    columns = np.arange(width) * mask.shape[1] // width
-    return (mask[rows][:, columns] >= 128).astype(np.int32)
+def mask_of(mask: Any, height: int, width: int, hides: bool = False) -> Callable[..., np.ndarray]:
+    """How to draw the mask that a caller names or has.
+
+    Args:
+        mask: a specification as `parse_mask` takes it, a path, or a PIL image.
+        height, width, hides: as `fit_mask`.
+
+    Returns:
+        A function of a seed, an int, and of the `Picture` that the mask is for, or None: as `fit_mask`.
+
+    Raises:
+        InputError: as `parse_mask`; from the function, as `fit_mask`.
+    """
+    if isinstance(mask, str) and mask_kind(mask).name != "file":
+        make = parse_mask(mask, height, width)
+        return lambda seed, picture=None: make(seed)
+    painted, name = pixels_of("mask", mask, 1), mask if isinstance(mask, (str, Path)) else "given"
+    return lambda seed, picture=None: fit_mask(name, painted, height, width, picture, hides)
+
+
+def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: Picture | None = None,
+             hides: bool = False) -> np.ndarray:
+    """A mask that was painted, for a model's image.
+
+    Args:
+        name: of the mask, for the error.
+        painted: uint8 `(h, w, 1)`, 128 and above is visible: of the picture's own size, and then it goes the way of the
+            picture; or of the model's size or shape. A pixel is visible if at least half of it is.
+        height, width: of the image.
+        picture: which the mask is for, or None.
+        hides: True if 128 and above is hidden, as other inpainting tools have it.
+
+    Returns:
+        int32 `(height, width, 1)`, 1 = visible.
+
+    Raises:
+        InputError: if the mask is of none of these sizes.
+    """
+    if picture and painted.shape[:2] == picture.size:
+        way = picture
+    elif painted.shape[0] * width == painted.shape[1] * height:
+        way = centre_picture(painted, height, width)
+    else:
+        own = f", or of the picture's {picture.size[1]} x {picture.size[0]}" if picture else ""
+        raise InputError(f"Mask {name}: expected an image of {width} x {height} pixels, or of that shape{own}. "
+                         f"Received: {painted.shape[1]} x {painted.shape[0]}.")
+    bright = way.follow(np.where(painted >= 128, 255, 0).astype(np.uint8)) >= 128
+    return (bright != hides).astype(np.int32)

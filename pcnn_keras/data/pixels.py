@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pcnn_keras.errors import InputError, expect_whole
+
 
 def quantize(images: ArrayLike, num_levels: int) -> np.ndarray:
     """Bytes to levels by equal bins; with two levels, above half is 1.
@@ -18,6 +20,58 @@ def quantize(images: ArrayLike, num_levels: int) -> np.ndarray:
         uint8, the same shape, 0 … num_levels - 1.
     """
     return (np.asarray(images, np.uint16) * num_levels // 256).astype(np.uint8)
+
+
+def to_levels(image: ArrayLike, levels: Any) -> np.ndarray:
+    """A picture as a model has it: levels, by equal bins.
+
+    Args:
+        image: uint8 0 … 255, or floats in [0, 1]; any shape.
+        levels: how many there are, 2 … 256, or the model or `Config` that has them.
+
+    Returns:
+        uint8, the same shape, 0 … num_levels - 1.
+
+    Raises:
+        InputError: if the image or the number of levels is not one of these.
+    """
+    num_levels, values = _num_levels(levels), np.asarray(image)
+    if values.dtype.kind == "f" and ((values >= 0) & (values <= 1)).all():
+        values = np.round(values * 255).astype(np.uint8)
+    if values.dtype != np.uint8:
+        raise InputError("`image` must be uint8 from 0 to 255, or floats from 0 to 1. Received: "
+                         f"{values.dtype}{_range(values)}.")
+    return quantize(values, num_levels)
+
+
+def to_pixels(image: ArrayLike, levels: Any) -> np.ndarray:
+    """The inverse of `to_levels`: what a screen shows.
+
+    Args:
+        image: whole numbers 0 … num_levels - 1; any shape.
+        levels: how many there are, 2 … 256, or the model or `Config` that has them.
+
+    Returns:
+        uint8, the same shape, 0 … 255. `to_levels` gives the levels back.
+
+    Raises:
+        InputError: if the image holds something else, or the number of levels is not one of these.
+    """
+    num_levels, values = _num_levels(levels), np.asarray(image)
+    if values.dtype.kind not in "bui" or values.size and not 0 <= values.min() <= values.max() < num_levels:
+        raise InputError(f"`image` must hold whole numbers from 0 to {num_levels - 1}. Received: "
+                         f"{values.dtype}{_range(values)}.")
+    return to_bytes(values, num_levels)
+
+
+def _num_levels(levels):
+    """Of a model, of a `Config`, or the number itself."""
+    levels = getattr(levels, "config", levels)
+    return expect_whole("levels", getattr(levels, "num_levels", levels), 2, 256)
+
+
+def _range(values):
+    return f" from {values.min()} to {values.max()}" if values.size and values.dtype.kind in "buif" else ""
 
 
 def scale(levels: Any, num_levels: int) -> Any:

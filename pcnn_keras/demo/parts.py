@@ -204,8 +204,8 @@ def progression(result, chosen):
 def command(result, kept):
     """The command line that draws these completions again, beside the downloaded image.png and mask.png."""
     count = len(result.completions.draw)
-    words = ["python", "sample.py", "--model", result.opened.folder, "--image", "image.png", "--mask", "mask.png",
-             "--num-samples", count, "--temperature", result.temperature, "--seed", result.seed]
+    words = ["python", "sample.py", "--model", result.opened.folder, "--image", "image.png", "--prepare", "none",
+             "--mask", "mask.png", "--num-samples", count, "--temperature", result.temperature, "--seed", result.seed]
     words += ["--candidates", result.candidates] if result.candidates else []
     return shlex.join(map(str, words + (["--keep-best", kept] if kept < count else [])))
 
@@ -219,7 +219,8 @@ def save(result, kept, folder):
         (folder / name).write_bytes(content)
     shown = np.arange(len(result.completions.draw)) < kept
     written = save_completions(folder, result.image[None], result.mask[None],
-                           Completions(*(field[None] for field in result.completions)), num_levels, shown[None])
+                               Completions(*(field[None] for field in result.completions)), num_levels, shown[None],
+                               ["image.png, mask.png"])
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

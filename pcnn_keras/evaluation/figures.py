@@ -41,7 +41,7 @@ def draw_figures(model, images, output, seed=0, progress=None):
     def grid(name, masks, completions, ranks=range(8)):
         count = completions.draw.shape[1]
         completion_grid(path(name), images, masks, completions.samples[:, ranks], completions.log_likelihood[:, ranks],
-                        config.num_levels, original=True, titles=[f"{rank % count + 1} of {count}" for rank in ranks])
+                        config.num_levels, titles=[f"{rank % count + 1} of {count}" for rank in ranks])
 
     mask_grid(path("figure4_blob_masks.png"), blobs, columns=8)
     grid("figure5_random_masks.png", blobs[: len(images)], complete(blobs[: len(images)], 8))

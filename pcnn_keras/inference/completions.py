@@ -34,7 +34,7 @@ class Completions(NamedTuple):
         return Completions(*map(of, self))
 
 
-def save_completions(folder, images, masks, completions, num_levels, kept=None):
+def save_completions(folder, images, masks, completions, num_levels, kept=None, labels=()):
     """Writes `grid.png` and `samples.npz`.
 
     Args:
@@ -44,6 +44,7 @@ def save_completions(folder, images, masks, completions, num_levels, kept=None):
         completions: `Completions` of the n images, most likely first.
         num_levels: of the model.
         kept: bool `(n, num_samples)`, which of them the grid shows; by default all.
+        labels: n texts, what stands above the rows of the grid.
 
     Returns:
         The two paths.
@@ -51,13 +52,18 @@ def save_completions(folder, images, masks, completions, num_levels, kept=None):
     Raises:
         InputError: if the folder cannot be written to.
     """
-    from pcnn_keras.plots import completion_grid  # with Matplotlib, which only pictures need
-
     kept = np.ones(completions.draw.shape, bool) if kept is None else kept
     paths = [folder / "grid.png", folder / "samples.npz"]
     with replacing(paths[1]) as aside:
         np.savez_compressed(aside, image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
                             **completions._asdict())
-    completion_grid(paths[0], images, masks, [s[k] for s, k in zip(completions.samples, kept)],
-                    [v[k] for v, k in zip(completions.log_likelihood, kept)], num_levels)
+    save_grid(paths[0], images, masks, completions, num_levels, kept, labels)
     return paths
+
+
+def save_grid(path, images, masks, completions, num_levels, kept, labels=()):
+    """Writes a picture of the completions that are kept; see `save_completions`."""
+    from pcnn_keras.plots import completion_grid  # with Matplotlib, which only pictures need
+
+    completion_grid(path, images, masks, [s[k] for s, k in zip(completions.samples, kept)],
+                    [v[k] for v, k in zip(completions.log_likelihood, kept)], num_levels, labels=labels)

@@ -5,26 +5,27 @@
 Visible pixels add exactly 0. With everything hidden it is the unconditional likelihood.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import join
 from pcnn_keras.errors import expect_whole
-from pcnn_keras.inference.inputs import check_images, inputs_of
+from pcnn_keras.inference.inputs import inputs_of, read_inputs
 from pcnn_keras.inference.predict import expect_finite, predict
 from pcnn_keras.network.model import PixelConstrainedCNN
 
 
-def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+def log_likelihood(model: PixelConstrainedCNN, images: Any, masks: Any,
                    batch_size: int = 64) -> np.ndarray:
     """How likely the hidden pixels of each image are, given the visible ones.
 
     Args:
         model: a `PixelConstrainedCNN`.
-        images: levels 0 … num_levels - 1, `(batch, height, width, channels)`. What stands at
-            hidden pixels is what is scored.
-        masks: `(batch, height, width, 1)`, 1 = visible.
+        images: levels 0 … num_levels - 1, `(batch, height, width, channels)`, or in any form that `inpaint`
+            takes; a single one is a batch of one. What stands at hidden pixels is what is scored.
+        masks: `(batch, height, width, 1)`, 1 = visible, or in any form that `inpaint` takes.
         batch_size: how many images pass through the network at a time.
 
     Returns:
@@ -33,14 +34,14 @@ def log_likelihood(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLi
     Raises:
         InputError: if shapes or values do not fit the model.
     """
-    images, masks = check_images(model.config, images, masks)
+    images, masks, _ = read_inputs(model.config, images, masks)
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
     expect_finite(nats)
     return nats
 
 
-def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: ArrayLike,
+def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
                         batch_size: int = 64) -> np.ndarray:
     """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
 
@@ -49,7 +50,7 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: ArrayLike, masks: Ar
     Returns:
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
-    images, masks = check_images(model.config, images, masks)
+    images, masks, _ = read_inputs(model.config, images, masks)
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     logits = teacher_forced(model, images, masks, batch_size)["logits"]
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))

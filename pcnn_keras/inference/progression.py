@@ -79,10 +79,11 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         raise InputError("At least 2 stages and 1 continuation are needed. "
                          f"Received: {num_stages} and {num_continuations}.")
     seed = int(check_seeds(seed, 1)[0])
-    images, masks = check_images(model.config, as_array("image", image)[None], as_array("mask", mask)[None])
+    images, masks = check_images(model.config, as_array("image", image)[None], as_array("mask", mask)[None],
+                                 ("image", "mask"))
     if sample is None:
         sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
-    sample = check_images(model.config, as_array("sample", sample)[None], masks)[0][0]
+    sample = check_images(model.config, as_array("sample", sample)[None], masks, ("sample", "mask"))[0][0]
     if ((sample != images[0]) & (masks[0] == 1)).any():
         raise InputError("`sample` differs from `image` at visible pixels.")
     order = _order(masks[0], model.config.slices)

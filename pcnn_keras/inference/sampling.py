@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,7 @@ from pcnn_keras.errors import InputError, expect_whole, shown
 from pcnn_keras.inference import rows
 from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.importance import log_weights, resample
-from pcnn_keras.inference.inputs import as_array, check_images
+from pcnn_keras.inference.inputs import as_array, read_inputs
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite
@@ -37,7 +37,7 @@ SAMPLERS = ("fast", "raster")
 MOST_TEMPERATURE = float(np.finfo(np.float32).max)
 
 
-def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_samples: int = 16,
+def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int = 16,
             temperature: float = 1.0, seed: ArrayLike = 0, sampler: str = "fast", batch_size: int | None = None,
             progress: Callable[[float], None] | None = None, first: int = 0,
             candidates: int | None = None) -> Completions:
@@ -45,9 +45,12 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
 
     Args:
         model: a `PixelConstrainedCNN`.
-        image: levels 0 … num_levels - 1, `(height, width, channels)` or with a batch axis before.
-            What stands at hidden pixels does not matter.
-        mask: `(height, width, 1)`, 1 = visible; with a batch axis if `image` has one.
+        image: levels 0 … num_levels - 1, `(height, width, channels)`, `(height, width)` if grey, or
+            `(batch, height, width, channels)`; or a path, a PIL image, what `prepare_digit` gives, or a list of
+            these, cropped around the centre. What stands at hidden pixels does not matter.
+        mask: `(height, width, 1)` or `(height, width)`, 1 = visible, for all images, or
+            `(batch, height, width, 1)`; or a specification as `parse_mask` takes it, a path, a PIL image, or a
+            list of these. Image i has a random mask of seed i. A mask of a picture's own size goes its way.
         num_samples: completions of each image, 1 to `MOST_SAMPLES`.
         temperature: at least 0. Below 1 draws likelier levels more often; 0 takes the likeliest.
         seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`. The same seed gives the same
@@ -68,10 +71,7 @@ def inpaint(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike, num_s
         InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
             TensorFlow, which the fast sampler needs.
     """
-    image, mask = as_array("image", image), as_array("mask", mask)
-    single = image.ndim == 3
-    images, masks = check_images(model.config, image[None] if single else image,
-                                 mask[None] if single else mask)
+    images, masks, single = read_inputs(model.config, image, mask, ("image", "mask"))
     num_samples = expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
     if candidates is not None:
         candidates = expect_whole("candidates", candidates, num_samples, MOST_SAMPLES)

@@ -57,7 +57,7 @@ class RunFiles(keras.callbacks.Callback):
         masks = held_out_masks(len(self._shown), config)
         result = inpaint(self._kept, self._shown, masks, num_samples=6, seed=range(len(masks))).ranked()
         completion_grid(self._run.folder / "completions.png", self._shown, masks, result.samples,
-                        result.log_likelihood, config.num_levels, original=True)
+                        result.log_likelihood, config.num_levels)
 
 
 def check_output(output):

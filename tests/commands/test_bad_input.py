@@ -28,6 +28,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import sampling
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.training import train as training
 
 FULL = int(os.environ.get("PCNN_CASES", 210))
@@ -230,7 +231,7 @@ WRONG = st.one_of(st.integers(-5, 0), st.integers(1, 3), st.integers(2**31, 2**7
 FLAGS = {
     "sample.py": ["--num-samples", "--temperature", "--seed", "--keep-best", "--candidates", "--min-log-likelihood",
                   "--sampler", "--index", "--dataset", "--data-dir", "--model", "--mask", "--image", "--output",
-                  "--progression"],
+                  "--progression", "--prepare", "--mask-dir", "--mask-hides"],
     "train.py": ["--size", "--depth", "--strategy", "--dataset", "--data-dir", "--output", "--resume", "--preset",
                  "--config", "--weights",
                  *(declared.flag or f"--{name.replace('_', '-')}" for name, _, declared in config.settings()
@@ -436,14 +437,15 @@ def mostly(good, other):
 def _inpaint(place, image, mask, **options):
     try:
         samples = pcnn.inpaint(_model[0], image, mask, **options).samples
+        images, masks, single = read_inputs(_model[0].config, image, mask)
     except InputError as error:
         outcomes["arrays", "refused"] += 1
         assert "\n" not in str(error)
         return
     outcomes["arrays", "works"] += 1
-    assert samples.shape == (*np.shape(image)[:-3], options["num_samples"], 4, 4, 1)
-    image, mask = (np.broadcast_to(np.expand_dims(x, -4), samples.shape) for x in (image, mask))
-    assert (samples == image)[mask == 1].all()
+    assert samples.shape == (*images.shape[:1] * (not single), options["num_samples"], 4, 4, 1)
+    samples = samples.reshape(len(images), -1, 4, 4, 1)
+    assert ((samples == images[:, None]) | (masks[:, None] == 0)).all()
 
 
 test_a_few_arrays, test_many_arrays = family(

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.masks import PARAMETERS, parse_mask
+from pcnn_keras.data.masks import PARAMETERS, fit_mask, mask_of, parse_mask
+from pcnn_keras.data.prepare import centre_picture
 
 FIXED = {
     "bottom:1": ["000", "000", "111"], "top:2": ["111", "111", "000"], "left:1": ["100", "100", "100"],
@@ -80,3 +81,27 @@ def test_mask_from_an_image_file(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(pcnn.InputError, match="text.png"):
         parse_mask(str(tmp_path / "text.png"), 4, 4)
+
+
+def test_white_may_be_hidden_in_a_file_and_a_pixel_is_visible_if_half_of_it_is(tmp_path):
+    picture = np.zeros((2, 8, 1), np.uint8)
+    picture[:, :4] = 255
+    picture[0, 4:6] = 255
+    np.testing.assert_array_equal(fit_mask("m", picture[:, 2:6], 1, 2)[..., 0], [[1, 1]])
+    np.testing.assert_array_equal(fit_mask("m", picture[:, 2:6], 1, 2, hides=True)[..., 0], [[0, 0]])
+    np.testing.assert_array_equal(fit_mask("m", picture, 1, 4)[..., 0], [[1, 1, 1, 0]])
+    Image.fromarray(picture[..., 0]).save(tmp_path / "mask.png")
+    for mask in (tmp_path / "mask.png", str(tmp_path / "mask.png"), Image.fromarray(picture[..., 0])):
+        np.testing.assert_array_equal(mask_of(mask, 1, 4, hides=True)(0)[..., 0], [[0, 0, 0, 1]])
+    np.testing.assert_array_equal(mask_of("left:1", 1, 4, hides=True)(0)[..., 0], [[1, 0, 0, 0]])  # no file
+
+
+def test_a_mask_of_the_picture_s_own_size_is_cropped_as_the_picture_is():
+    picture = centre_picture(np.zeros((4, 10, 1), np.uint8), 2, 2)
+    painted = np.zeros((4, 10, 1), np.uint8)
+    painted[:2, 3:5] = 255
+    np.testing.assert_array_equal(fit_mask("m", painted, 2, 2, picture)[..., 0], [[1, 0], [0, 0]])
+    with pytest.raises(pcnn.InputError, match="2 x 2 pixels, or of that shape. Received: 10 x 4"):
+        fit_mask("m", painted, 2, 2)
+    with pytest.raises(pcnn.InputError, match="or of the picture's 10 x 4"):
+        fit_mask("m", painted[:, 1:], 2, 2, picture)

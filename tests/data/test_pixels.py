@@ -1,8 +1,11 @@
 """Bytes, levels and the network's [0, 1]."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+import pcnn_keras as pcnn
 from pcnn_keras.data.pixels import quantize, scale, to_bytes
 
 BYTES = np.arange(256, dtype=np.uint8)
@@ -52,3 +55,33 @@ def test_to_bytes_goes_from_black_to_white_in_even_steps():
 def test_what_is_shown_quantizes_to_the_levels_it_was_made_from(num_levels):
     levels = np.arange(num_levels)
     np.testing.assert_array_equal(quantize(to_bytes(levels, num_levels), num_levels), levels)
+
+
+@pytest.mark.parametrize("num_levels", [2, 3, 8, 256])
+def test_pictures_become_levels_and_levels_pictures(num_levels):
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    levels = pcnn.to_levels(pixels, num_levels)
+    np.testing.assert_array_equal(levels, quantize(pixels, num_levels))
+    np.testing.assert_array_equal(pcnn.to_levels(pixels / 255, num_levels), levels)
+    np.testing.assert_array_equal(pcnn.to_levels(pcnn.to_pixels(levels.astype(int), num_levels), num_levels), levels)
+
+
+def test_how_many_levels_there_are_a_model_or_its_config_says():
+    config = pcnn.Config.preset("digits")
+    for levels in (config, SimpleNamespace(config=config)):
+        assert pcnn.to_levels(np.full(3, 255, np.uint8), levels).tolist() == [3] * 3
+        assert pcnn.to_pixels([3], levels).tolist() == [255]
+
+
+@pytest.mark.parametrize("image, levels", [
+    (np.array([0, 1]), 2), (np.array([1.5]), 2), (np.array([np.nan]), 2), (np.array(["a"]), 2),
+    (np.zeros(2, np.uint8), 1), (np.zeros(2, np.uint8), "two"), (None, 2)])
+def test_what_is_neither_bytes_nor_shares_becomes_no_levels(image, levels):
+    with pytest.raises(pcnn.InputError, match="`image` must be uint8|`levels` must be"):
+        pcnn.to_levels(image, levels)
+
+
+@pytest.mark.parametrize("image", [[0, 2], [-1], [0.5], ["a"]])
+def test_what_is_no_level_becomes_no_picture(image):
+    with pytest.raises(pcnn.InputError, match="`image` must hold whole numbers from 0 to 1"):
+        pcnn.to_pixels(image, 2)

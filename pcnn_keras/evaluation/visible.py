@@ -1,0 +1,82 @@
+"""Whether the visible part of an image is anything like what a model was trained on.
+
+The score is how far the visible pixels are less likely than the model expects of its own draws, under its joint
+distribution with nothing visible. Of the visible pixels i, a completion standing at the hidden ones:
+
+    z = sum (-log p(x_i | x_<i) - H_i) / sqrt(1 + sum V_i),    H_i, V_i: mean and variance of -log p(. | x_<i), in nats
+
+Of held-out images, one in a thousand is above the bound that is kept in the model's folder.
+docs/experiments.md has what else was tried.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.errors import InputError
+from pcnn_keras.evaluation.evaluate import mask_specs
+from pcnn_keras.files import replacing
+from pcnn_keras.inference.likelihood import teacher_forced
+from pcnn_keras.inference.sampling import inpaint
+
+FILE = "visible.json"
+"""In the folder of a model."""
+
+QUANTILE = 0.999
+
+MOST_IMAGES = 1000
+"""That the bound is found with."""
+
+
+def surprise(model, completed, masks):
+    """z of the visible pixels of images.
+
+    Args:
+        completed: levels `(n, height, width, channels)`, a completion of each image.
+        masks: `(n, height, width, 1)`, 1 = visible.
+
+    Returns:
+        float `(n,)`, in standard deviations; 0 where nothing is visible.
+    """
+    logits = teacher_forced(model, completed, np.zeros_like(masks))["logits"]
+    nats = -ops.convert_to_numpy(ops.log_softmax(logits))
+    probabilities = np.exp(-nats)
+    mean = (probabilities * nats).sum(axis=-1)
+    variance = (probabilities * nats**2).sum(axis=-1) - mean**2
+    found = np.take_along_axis(nats, completed[..., None], axis=-1)[..., 0]
+    excess, variance = ((values * masks).sum(axis=(1, 2, 3)) for values in (found - mean, variance))
+    return excess / np.sqrt(1 + variance)
+
+
+def save_bound(model, images, folder):
+    """Finds the bound of a model with held-out levels `(n, height, width, channels)`, and writes it to its folder.
+
+    The masks are those of `evaluate` that leave something visible, one after the other.
+    """
+    images, config = images[:MOST_IMAGES].astype(np.int32), model.config
+    makers = [parse_mask(spec, config.height, config.width) for spec in mask_specs(config).values() if spec != "none"]
+    masks = np.stack([makers[i % len(makers)](i) for i in range(len(images))])
+    completed = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
+    highest = float(np.quantile(surprise(model, completed, masks), QUANTILE))
+    bound = {"standard_deviations": highest, "quantile": QUANTILE, "images": len(images)}
+    with replacing(Path(folder) / FILE) as aside:
+        aside.write_text(json.dumps(bound, indent=1) + "\n", encoding="utf-8")
+
+
+def load_bound(folder):
+    """z, above which what is visible is unlike held-out images; infinite if there is no file.
+
+    Raises:
+        InputError: if the file holds something else.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        return math.inf
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["standard_deviations"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate makes it.") from error

@@ -1,0 +1,137 @@
+"""`sample.py` with people's own pictures, and many of them."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import TINY, save_model
+from PIL import Image
+
+import pcnn_keras as pcnn
+from pcnn_keras.commands import sample
+from pcnn_keras.data.prepare import prepare_digit
+
+
+@pytest.fixture
+def place(tiny, tmp_path, call_here):
+    """A folder with a model in `.`, photos in `photos`, masks of their names in `masks`; calls `sample.py` there."""
+    save_model(tiny, tmp_path)
+    for name in ("photos", "masks"):
+        (tmp_path / name).mkdir()
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(("a.png", "b.jpg", "c.png")):
+        Image.fromarray(rng.integers(0, 256, (8, 10), np.uint8)).save(tmp_path / "photos" / name)
+        mask = np.zeros((8, 10), np.uint8)
+        mask[:, : 2 * (i + 1)] = 255
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name[0]}.png")
+
+    def call(flags):
+        return call_here(f"sample.py --model . --num-samples 2 --prepare none {flags}")
+
+    return call
+
+
+def saved(tmp_path):
+    with np.load(tmp_path / "samples" / "samples.npz") as file:
+        return dict(file)
+
+
+def lines(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "samples" / "results.jsonl").read_text().splitlines()]
+
+
+def test_a_folder_and_files_each_with_the_mask_of_its_name(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(sample, "DRAWN", 4)  # two images at a time
+    Image.open(tmp_path / "photos" / "a.png").save(tmp_path / "a.png")
+    code, out, errors = place("--image photos a.png --mask-dir masks")
+    assert (code, errors) == (0, "")
+    found = saved(tmp_path)
+    assert found["samples"].shape == (4, 2, 4, 5, 1)
+    np.testing.assert_array_equal(found["mask"][:, 0, :, 0].sum(axis=1), [1, 2, 3, 1])
+    whole = pcnn.inpaint(pcnn.load(tmp_path), found["image"], found["mask"], 2, seed=range(4)).ranked()
+    for name, expected in whole._asdict().items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-4)
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {
+        "grid.png", "samples.npz", "results.jsonl", "a", "b", "c", "a-2"}
+    for i, name in enumerate(("a", "b", "c", "a-2")):
+        folder = tmp_path / "samples" / name
+        assert {path.name for path in folder.iterdir()} == {"grid.png", "1-1.png", "1-2.png"}
+        with Image.open(folder / "1-2.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture), found["samples"][i, 1, ..., 0] * 255)
+    assert "b.jpg, b.png: 12 of 20 pixels hidden, log-likelihoods " in out
+
+
+def test_results_have_a_line_for_each_completion(place, tmp_path):
+    assert place("--image photos/a.png --mask left:2 all --seed 7")[0] == 0
+    found = saved(tmp_path)
+    for i, line in enumerate(lines(tmp_path)):
+        case, k = divmod(i, 2)
+        assert line == {
+            "file": "photos/a.png", "mask": ["left:2", "all"][case], "seed": 7, "draw": found["draw"][case, k],
+            "log_likelihood": pytest.approx(found["log_likelihood"][case, k]),
+            "nats_per_hidden_pixel": None if case else pytest.approx(-found["log_likelihood"][case, k] / 12)}
+    assert i == 3
+    assert found["kept"].tolist() == [[True, True], [False, False]]  # there is nothing to draw
+
+
+def test_what_is_broken_is_named_left_out_and_counted(place, tmp_path):
+    (tmp_path / "photos" / "b.jpg").write_text("not an image")
+    (tmp_path / "masks" / "c.png").unlink()
+    Image.new("L", (8, 10)).save(tmp_path / "photos" / "d.png")
+    Image.new("L", (7, 7)).save(tmp_path / "masks" / "d.png")
+    code, out, errors = place("--image photos --mask-dir masks")
+    assert code == 2 and saved(tmp_path)["samples"].shape == (1, 2, 4, 5, 1)
+    said = errors.splitlines()
+    assert len(said) == 4 and said[-1] == "sample.py: 3 of 4 images were left out: see above."
+    for line, about in zip(said, ("b.jpg is not an image", "c.png: masks holds no mask", "masks/d.png: expected")):
+        assert about in line
+    (tmp_path / "photos" / "a.png").write_text("nor is this")
+    (tmp_path / "samples").rename(tmp_path / "before")
+    code, out, errors = place("--image photos --mask-dir masks")
+    assert (code, out) == (2, "") and errors.endswith("4 of 4 images were left out: see above.\n")
+    assert not (tmp_path / "samples").exists()
+
+
+def test_one_broken_image_is_one_line(place, tmp_path):
+    (tmp_path / "photos" / "b.jpg").write_text("not an image")
+    for flags in ("--image photos/b.jpg", "--image photos/a.png --mask-dir photos --mask left:1",
+                  "--mask-dir masks --dataset digits", "--image photos/a.png --mask-dir missing",
+                  "--image photos/a.png --mask photos/b.jpg"):
+        code, out, errors = place(flags)
+        assert (code, out, errors.count("\n")) == (2, "", 1), flags
+    assert not (tmp_path / "samples").exists()
+
+
+def test_white_is_hidden_if_asked(place, tmp_path):
+    assert place("--image photos/a.png --mask masks/a.png left:1 --mask-hides")[0] == 0
+    np.testing.assert_array_equal(saved(tmp_path)["mask"][:, 0, :, 0], [[0, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
+
+
+def test_a_mask_file_that_hides_nothing_is_warned_of(place, tmp_path):
+    Image.new("L", (10, 8), 140).save(tmp_path / "grey.png")
+    code, out, errors = place("--image photos/a.png --mask grey.png left:5")
+    assert code == 0
+    assert errors == "sample.py: warning: mask grey.png hides nothing of photos/a.png.\n"
+    assert out.count("0 of 20 pixels hidden, nothing to draw") == 2
+
+
+def test_what_the_model_does_not_know_is_warned_of(place, tmp_path):
+    for bound, warned in ((1e6, 0), (-1e6, 1)):
+        (tmp_path / "visible.json").write_text(json.dumps({"standard_deviations": bound}))
+        code, _, errors = place("--image photos/a.png --mask left:3")
+        assert code == 0 and errors.count("\n") == warned and errors.count("unlike what the model knows") == warned
+
+
+def test_a_photo_of_a_digit_is_prepared_and_the_mask_with_it(tiny, tmp_path, call_here):
+    save_model(tiny, tmp_path)
+    assert TINY.dataset == "mnist"
+    page = np.full((80, 90), 220, np.uint8)
+    page[30:60, 50:56] = 20
+    page[30:36, 35:56] = 20
+    Image.fromarray(page).save(tmp_path / "page.png")
+    Image.fromarray(np.where(page < 128, 0, 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    code, out, errors = call_here("sample.py --model . --image page.png --mask mask.png --num-samples 1")
+    assert (code, errors) == (0, "") and "page.png, mask.png: turned round, cropped to the ink, centred; " in out
+    found = saved(tmp_path)
+    np.testing.assert_array_equal(found["image"][0] > 0, prepare_digit(tmp_path / "page.png", 4, 5).image() > 127)
+    assert found["image"].any() and (found["image"] != found["mask"]).mean() > 0.8

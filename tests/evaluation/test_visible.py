@@ -1,0 +1,54 @@
+"""What a model does not know is told from what it knows."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.images import list_images, read_levels
+from pcnn_keras.evaluation.visible import load_bound, save_bound, surprise
+from pcnn_keras.inference.likelihood import pixel_probabilities
+
+
+def test_the_surprise_is_that_of_the_visible_pixels_alone(tiny):
+    images = np.random.default_rng(0).integers(0, 2, (3, 4, 5, 1)).astype(np.int32)
+    masks = np.stack([pcnn.parse_mask(spec, 4, 5)(0) for spec in ("left:2", "all", "none")])
+    joint = pixel_probabilities(tiny, images, "none")
+    found, expected, variance = np.zeros((3, 3))
+    for n, row, column in np.argwhere(masks[..., 0] == 1):
+        p = joint[n, row, column, 0]
+        found[n] -= np.log(p[images[n, row, column, 0]])
+        expected[n] -= (p * np.log(p)).sum()
+        variance[n] += (p * np.log(p) ** 2).sum() - (p * np.log(p)).sum() ** 2
+    np.testing.assert_allclose(surprise(tiny, images, masks), (found - expected) / np.sqrt(1 + variance), rtol=1e-3)
+    assert surprise(tiny, images, masks)[2] == 0
+
+
+def test_the_bound_is_what_few_held_out_images_are_above(tiny, tmp_path):
+    images = np.random.default_rng(1).integers(0, 2, (40, 4, 5, 1))
+    save_bound(tiny, images, tmp_path)
+    completed = pcnn.inpaint(tiny, images, "left:1", 1).samples[:, 0]
+    above = surprise(tiny, completed, np.stack([pcnn.parse_mask("left:1", 4, 5)(0)] * 40)) > load_bound(tmp_path)
+    assert above.mean() < 0.1 and math.isfinite(load_bound(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"standard_deviations": "many"}'])
+def test_a_file_that_holds_no_bound_is_a_mistake(tmp_path, content):
+    assert load_bound(tmp_path) == math.inf
+    (tmp_path / "visible.json").write_text(content)
+    with pytest.raises(pcnn.InputError, match="visible.json holds no bound"):
+        load_bound(tmp_path)
+
+
+def test_the_model_that_ships_knows_its_digits_and_no_others():
+    folder = ROOT / "saved_models" / "mnist"
+    model, bound = pcnn.load(folder), load_bound(folder)
+    images = read_levels(list_images(folder / "examples")[:4], model.config).astype(np.int32)
+    masks = np.stack([pcnn.parse_mask("top:14", 28, 28)(0)] * 4)
+    assert json.loads((folder / "visible.json").read_text())["images"] == 1000
+    assert (surprise(model, images, masks) < bound).all()
+    assert (surprise(model, 1 - images, masks) > bound).all()
+    assert (surprise(model, np.random.default_rng(0).integers(0, 2, images.shape), masks) > bound).all()
