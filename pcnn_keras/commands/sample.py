@@ -133,7 +133,8 @@ def draw(flags, model, cases, groups):
 
     bound = load_bound(flags.model)
     folders = Folders(flags.output) if isinstance(cases, Cases) and len(cases) > 1 else None
-    done, results, shown, begun = [], [], [], 0
+    drawn: list[tuple[list[Case], Completions, np.ndarray]] = []
+    begun = 0
     make_folder(flags.output)
     with replacing(flags.output / "results.jsonl") as aside, open(aside, "w", encoding="utf-8") as lines, \
             Progress("Drawing completions", len(cases)) as progress:
@@ -151,12 +152,15 @@ def draw(flags, model, cases, groups):
                 warn(case, nats[i], bound)
                 lines.writelines(records(case, result.log_likelihood[i], result.draw[i]))
             end = 0
-            for of_image in group if folders else ():
+            for of_image in group:
                 start, end = end, end + len(of_image)
-                save_image(folders.of(of_image[0].file), of_image, Completions(*(x[start:end] for x in result)),
-                           kept[start:end], model.config.num_levels)
-            done, results, shown, begun = done + flat, [*results, result], [*shown, kept], begun + len(group)
-    return done, Completions(*map(np.concatenate, zip(*results))), np.concatenate(shown)
+                if folders:
+                    save_image(folders.of(of_image[0].file), of_image, Completions(*(x[start:end] for x in result)),
+                               kept[start:end], model.config.num_levels)
+            drawn.append((flat, result, kept))
+            begun += len(group)
+    cases, results, shown = zip(*drawn)
+    return [*chain(*cases)], Completions(*map(np.concatenate, zip(*results))), np.concatenate(shown)
 
 
 def main():

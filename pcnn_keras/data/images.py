@@ -206,7 +206,8 @@ def resize(image: np.ndarray, height: int, width: int, crop: int | None = None) 
     Returns:
         uint8 `(height, width, channels)`.
     """
-    return cut(image, centre_box(*image.shape[:2], height, width, crop), height, width)
+    h, w = image.shape[:2]
+    return cut(image, centre_box(h, w, height, width, crop), height, width)
 
 
 def centre_box(h: int, w: int, height: int, width: int, crop: int | None = None) -> tuple[int, int, int, int]:

@@ -107,8 +107,8 @@ def prepare(image: np.ndarray, config: Config, way: str = "none") -> Picture:
 
 def centre_picture(image, height, width, done=""):
     """The largest part of the image's shape, around the centre of uint8 `(h, w, channels)`."""
-    size = image.shape[:2]
-    return Picture(image, size, centre_box(*size, height, width), (height, width), done=done)
+    h, w = image.shape[:2]
+    return Picture(image, (h, w), centre_box(h, w, height, width), (height, width), done=done)
 
 
 def digit_picture(image, height, width):
