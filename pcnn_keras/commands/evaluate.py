@@ -1,7 +1,6 @@
 """Likelihood, realism, diversity and calibration of a trained model, as a table and JSON."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ def parse():
     parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
                         help="completions of each (default: 64)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures to this file")
+    parser.add_argument("--bound", action="store_true", help="instead of measuring, find from how little likely "
+                        "visible pixels on the model is to be warned of, and keep it in the model's folder")
     return parser.parse_args()
 
 
@@ -42,6 +43,9 @@ def main():
 
     model = load(flags.model)
     images = load_model_images(config, flags.dataset, flags.data_dir)
+    if flags.bound:
+        print(f"Wrote {save_bound(model, images.validation, flags.model)}.")
+        return
     classifier = flags.model / CLASSIFIER
     if classifier.is_file():
         classifier = load_classifier(classifier, config)
@@ -52,8 +56,6 @@ def main():
         test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
         result = {"dataset": flags.dataset or config.dataset,
                   **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
-        if (flags.dataset or config.dataset) == config.dataset and os.access(flags.model, os.W_OK):
-            save_bound(model, images.validation, flags.model)
     print(table(result))
     if flags.json:
         with replacing(flags.json) as aside:

@@ -55,7 +55,7 @@ def surprise(model, completed, masks):
 def save_bound(model, images, folder):
     """Finds the bound of a model with held-out levels `(n, height, width, channels)`, and writes it to its folder.
 
-    The masks are those of `evaluate` that leave something visible, one after the other.
+    Returns the file. The masks are those of `evaluate` that leave something visible, one after the other.
     """
     images, config = images[:MOST_IMAGES].astype(np.int32), model.config
     makers = [parse_mask(spec, config.height, config.width) for spec in mask_specs(config).values() if spec != "none"]
@@ -65,6 +65,7 @@ def save_bound(model, images, folder):
     bound = {"standard_deviations": highest, "quantile": QUANTILE, "images": len(images)}
     with replacing(Path(folder) / FILE) as aside:
         aside.write_text(json.dumps(bound, indent=1) + "\n", encoding="utf-8")
+    return Path(folder) / FILE
 
 
 def load_bound(folder):
@@ -79,4 +80,4 @@ def load_bound(folder):
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["standard_deviations"])
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate makes it.") from error
+        raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate --bound makes it.") from error

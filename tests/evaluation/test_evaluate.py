@@ -8,6 +8,7 @@ import pcnn_keras as pcnn
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
 from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table, unconditional
+from pcnn_keras.evaluation.visible import load_bound
 from pcnn_keras.inference.inputs import inputs_of
 from pcnn_keras.inference.likelihood import score, sum_over_hidden
 
@@ -105,3 +106,6 @@ def test_the_program_evaluates_the_first_of_the_test_split(tmp_path, digits):
     nats = -pcnn.log_likelihood(model, images.test[:10], masks)
     assert result["masks"]["none"]["sum_nats_per_image"]["mean"] == pytest.approx(nats.mean(), rel=1e-5)
     assert [sum(measures["rank_histogram"]) for measures in result["masks"].values()] == [2] * 6
+    assert load_bound(tmp_path) == np.inf
+    assert run_here("pcnn_keras/evaluate.py", "--model", tmp_path, "--bound").returncode == 0
+    assert np.isfinite(load_bound(tmp_path))
