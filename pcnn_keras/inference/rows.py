@@ -54,6 +54,28 @@ class Row(NamedTuple):
         return tf.nest.map_structure(lambda x: tf.gather(x, pasts, axis=1), self)
 
 
+class Drawing(NamedTuple):
+    """How far n completions with m pasts are.
+
+    Fields:
+        row: the next to be drawn.
+        above: levels of the one before it, `(width, n, channels)`.
+        levels: of all rows, `(height, width, n, channels)`.
+        nats: log-likelihood of what is drawn, `(n,)`.
+        past_of: the past of each completion, `(n,)`.
+        image_of: the image of each past, `(m,)`.
+        caches: of each past, see `RowPrior.rows_above`.
+    """
+
+    row: tf.Tensor
+    above: tf.Tensor
+    levels: tf.Tensor
+    nats: tf.Tensor
+    past_of: tf.Tensor
+    image_of: tf.Tensor
+    caches: list
+
+
 class RowPrior:
     """The prior's layers in their row-wise forms, with the weights as they are now."""
 
@@ -196,31 +218,30 @@ def _sample_slice(prior, levels, masks, context, image_of, noise):
     levels, noise = columns_first(tf.gather(levels, image_of)), columns_first(noise)
     features = context.pop("features", None)
 
-    def step(row, above, levels, nats, past_of, image_of, caches):
-        """`past_of` is that of each completion, `image_of` the image of each past."""
+    def step(at):
+        row = at.row
         conditions, context_here, unknown = tf.nest.map_structure(
-            lambda x: tf.gather(x, image_of, axis=1),
+            lambda x: tf.gather(x, at.image_of, axis=1),
             (prior.conditions(None if features is None else features[row]), {k: x[row] for k, x in context.items()},
              hidden[row]))
-        linked, caches = prior.link(caches, conditions)
-        guess = tf.where(tf.gather(unknown, past_of, axis=1), above, levels[row])
-        drawn, gained = _solve(prior, Row(unknown, linked, context_here), past_of, noise[row], guess)
-        one_of, new_past_of = _distinct(past_of, drawn)
-        before = tf.gather(past_of, one_of)
-        image_of, caches = tf.gather(image_of, before), [tf.gather(cache, before, axis=1) for cache in caches]
+        linked, caches = prior.link(at.caches, conditions)
+        guess = tf.where(tf.gather(unknown, at.past_of, axis=1), at.above, at.levels[row])
+        drawn, gained = _solve(prior, Row(unknown, linked, context_here), at.past_of, noise[row], guess)
+        one_of, past_of = _distinct(at.past_of, drawn)
+        before = tf.gather(at.past_of, one_of)
+        caches = [tf.gather(cache, before, axis=1) for cache in caches]
         caches[0] = tf.concat(
             [caches[0][..., config.channels :], scaled(tf.gather(drawn, one_of, axis=1), config)], axis=-1)
-        levels = tf.tensor_scatter_nd_update(levels, [[row]], drawn[None])
-        return row + 1, drawn, levels, nats + gained, new_past_of, image_of, caches
+        return [Drawing(row + 1, drawn, tf.tensor_scatter_nd_update(at.levels, [[row]], drawn[None]),
+                        at.nats + gained, past_of, tf.gather(at.image_of, before), caches)]
 
-    nats = tf.zeros_like(levels[0, 0, :, 0], tf.float32)
-    above = levels[tf.maximum(first - 1, 0)]  # a row looks like the one above it: the first guess
-    start = first, above, levels, nats, image_of, tf.range(tf.shape(masks)[0]), caches
-    some = tf.TensorShape([None])  # there are ever more pasts
-    of_caches = [tf.TensorShape([prior.width, None, cache.shape[-1]]) for cache in caches]
-    _, _, levels, nats, *_ = tf.while_loop(
-        lambda row, *_: row < last, step, start, (*(x.shape for x in start[:4]), some, some, of_caches))
-    return tf.transpose(levels, (2, 0, 1, 3)), nats
+    start = Drawing(first, levels[tf.maximum(first - 1, 0)],  # a row looks like the one above it: the first guess
+                    levels, tf.zeros_like(levels[0, 0, :, 0], tf.float32),
+                    past_of=image_of, image_of=tf.range(tf.shape(masks)[0]), caches=caches)
+    shapes = tf.nest.map_structure(lambda x: x.shape, start)._replace(  # there are ever more pasts
+        image_of=tf.TensorShape([None]), caches=[tf.TensorShape([prior.width, None, x.shape[-1]]) for x in caches])
+    end, = tf.while_loop(lambda at: at.row < last, step, [start], [shapes])
+    return tf.transpose(end.levels, (2, 0, 1, 3)), end.nats
 
 
 def _solve(prior, row, past_of, noise, guess):
