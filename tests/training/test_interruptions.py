@@ -1,6 +1,5 @@
 """What ends training before its time leaves a run that goes on, and a line that says how."""
 
-import functools
 import json
 import os
 import resource
@@ -205,8 +204,13 @@ def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
                                      "--filters 4 --depth 0 --size 4 --output".split() + ["a run"])
+    train_whole = pcnn.train
+
+    def train(*args, callbacks, **options):
+        return train_whole(*args, callbacks=[*callbacks, *signalling(2)], **options)
+
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
-        patch.setattr("pcnn_keras.training.train.train", functools.partial(pcnn.train, callbacks=signalling(2)))
+        patch.setattr("pcnn_keras.training.train.train", train)
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     out, errors = capfd.readouterr()
     assert exited.value.code == 1
