@@ -2,7 +2,7 @@
 
 `python benchmarks/sampling.py [MODEL]`: a trained model (default: saved_models/mnist). The image is
 one of the model's own draws. A pass is one teacher-forced evaluation of as many images as there are
-completions, in the same run. Larger sides: the same weights on the image doubled, and doubled again.
+completions, in the same run. Larger sides: the same prior on the image doubled, and doubled again.
 """
 
 import sys
@@ -35,10 +35,10 @@ def row(name, model, image, mask, count, runs=5):
 
 
 def enlarged(model, factor):
-    """The same weights for images `factor` times as high and wide."""
+    """The same prior for images `factor` times as high and wide; a U-Net has more scales there, so it is a fresh one."""
     config = model.config
     larger = pcnn.build_model(config.replace(height=config.height * factor, width=config.width * factor))
-    larger.set_weights(model.get_weights())
+    larger.prior.set_weights(model.prior.get_weights())
     return larger
 
 
@@ -59,7 +59,7 @@ def main():
         picture = image.repeat(factor, 0).repeat(factor, 1)
         row(f"16 completions, {larger.config.height} x {larger.config.width}", larger, picture,
             top_hidden(larger.config, 0.75), 16, runs=2)
-    model.prior.predict_on_batch(image[None].repeat(16, 0))
+    pcnn.inpaint(model, image, np.eye(config.height, config.width, dtype=int)[..., None] ^ 1, 16, sampler="raster")
     start = time.perf_counter()
     slow = pcnn.inpaint(model, image, mask, 16, sampler="raster")
     taken = time.perf_counter() - start

@@ -129,7 +129,7 @@ def test_a_unet_halves_sides_until_none_is_above_eight(sides, coarsest):
 
 
 @pytest.mark.parametrize("preset, prior, conditioner", [
-    ("paper-mnist", 596_130, 417_858), ("paper-celeba", 3_056_919, 2_015_868), ("digits", 17_924, 8_964),
+    ("paper-mnist", 596_130, 417_858), ("paper-celeba", 3_056_919, 2_015_868), ("digits", 22_020, 10_084),
     ("mnist", 657_570, 1_610_306)])
 def test_parameter_counts(preset, prior, conditioner):
     model = pcnn.build_model(pcnn.Config.preset(preset))
