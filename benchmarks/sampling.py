@@ -35,7 +35,7 @@ def row(name, model, image, mask, count, runs=5):
 
 
 def enlarged(model, factor):
-    """The same prior for images `factor` times as high and wide; a U-Net has more scales there, so it is a fresh one."""
+    """The same prior for images `factor` times as high and wide; a U-Net, which has more scales there, is fresh."""
     config = model.config
     larger = pcnn.build_model(config.replace(height=config.height * factor, width=config.width * factor))
     larger.prior.set_weights(model.prior.get_weights())
