@@ -107,7 +107,10 @@ class ModelHandlers:
     @in_words()
     def upload(self, name, path):
         config = self._config(name)
-        return canvas(read_upload(path, config), make_mask("all", config, 0), config.num_levels)
+        image, done = read_upload(path, config)
+        if done:
+            gr.Info(f"{done[0].upper()}{done[1:]}.")
+        return canvas(image, make_mask("all", config, 0), config.num_levels)
 
     @in_words()
     def blank(self, name):

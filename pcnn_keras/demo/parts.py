@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.data.images import list_images, png, read_levels
+from pcnn_keras.data.images import list_images, png, read_image, read_levels
 from pcnn_keras.data.masks import mask_kind, parse_mask
-from pcnn_keras.data.pixels import to_bytes
+from pcnn_keras.data.pixels import quantize, to_bytes
+from pcnn_keras.data.prepare import prepare
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
@@ -108,9 +109,13 @@ def make_mask(spec, config, seed):
 
 
 def read_upload(path, config):
-    """Levels `(height, width, channels)` of an uploaded file; the error does not name its place."""
+    """Levels `(height, width, channels)` of an uploaded file, prepared as `sample.py` does; what was done, in words.
+
+    The error does not name the file's place.
+    """
     try:
-        return read_levels([path], config)[0]
+        picture = prepare(read_image(path, config.channels), config, "auto")
+        return quantize(picture.image(), config.num_levels), picture.done
     except InputError as error:
         raise InputError(str(error).replace(str(path), "The file")) from error
 

@@ -113,11 +113,23 @@ def test_a_mask_that_is_none_is_an_input_error_and_no_file_is_read(spec, tmp_pat
 
 def test_an_upload_is_cropped_and_quantised_and_a_bad_one_is_refused_without_its_path(tmp_path):
     Image.new("RGB", (40, 16), "white").save(tmp_path / "wide.png")
-    np.testing.assert_array_equal(demo_parts.read_upload(str(tmp_path / "wide.png"), CONFIG), np.full((8, 10, 1), 2))
+    image, done = demo_parts.read_upload(str(tmp_path / "wide.png"), CONFIG)
+    np.testing.assert_array_equal(image, np.full((8, 10, 1), 2))
     (tmp_path / "text.png").write_text("not an image")
     with pytest.raises(pcnn.InputError, match="^The file is not an image") as error:
         demo_parts.read_upload(str(tmp_path / "text.png"), CONFIG)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_an_uploaded_photo_of_a_digit_is_prepared(tmp_path):
+    photo = np.full((60, 60), 230, np.uint8)
+    photo[10:30, 20:24] = 30  # a dark stroke off centre
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    config = TINY.replace(dataset="mnist", height=28, width=28)
+    image, done = demo_parts.read_upload(str(tmp_path / "photo.png"), config)
+    rows, columns, _ = np.nonzero(image)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (20, 4) and 12 <= columns.min() <= 13
+    assert "turned round" in done
 
 
 def test_the_first_few_come_first_and_all_are_those_of_one_call(results, opened):
