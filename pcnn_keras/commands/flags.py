@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         for name, value in vars(flags).items():
             if value == []:  # what argparse makes of --flag=--
                 self.error(f"argument --{name.replace('_', '-')}: expected a value")
-        if getattr(flags, "model", None):
+        if getattr(flags, "model", None) is not None:
             flags.model = find_model(flags.model)
         return flags
 

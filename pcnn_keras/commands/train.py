@@ -35,9 +35,10 @@ def parse():
     parser.add_argument("--depth", type=number(int, 0), help="--prior-depth and --conditioning-depth together")
     parser.add_settings(settings())
     flags = parser.parse_args()
+    if flags.weights is not None:
+        flags.weights = find_model(flags.weights)
     if not (flags.dataset or flags.resume or flags.preset or flags.config or flags.weights):
         parser.error(f"--dataset is needed: {DATA_SETS}")
-    flags.weights = flags.weights and find_model(flags.weights)
     return flags
 
 

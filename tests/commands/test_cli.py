@@ -84,6 +84,8 @@ train.py --config missing/config.json
 train.py --dataset digits --preset mnist --config untrained/config.json
 train.py --weights missing
 train.py --weights damaged
+train.py --dataset digits --weights=
+pcnn_keras/evaluate.py --model=
 train.py --dataset digits --output saved_models/digits surplus
 train.py --resume
 train.py --resume --dataset digits
