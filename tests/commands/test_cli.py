@@ -85,7 +85,6 @@ train.py --dataset digits --preset mnist --config untrained/config.json
 train.py --weights missing
 train.py --weights damaged
 train.py --dataset digits --weights=
-pcnn_keras/evaluate.py --model=
 train.py --dataset digits --output saved_models/digits surplus
 train.py --resume
 train.py --resume --dataset digits
@@ -137,6 +136,7 @@ pcnn_keras/figures.py --model untrained --dataset no-such-set
 pcnn_keras/figures.py --model untrained --dataset digits
 pcnn_keras/figures.py --no-such-flag
 pcnn_keras/evaluate.py --model missing
+pcnn_keras/evaluate.py --model=
 pcnn_keras/evaluate.py --model untrained
 pcnn_keras/evaluate.py --model untrained --limit 1
 pcnn_keras/evaluate.py --model untrained --num-samples 1
