@@ -23,8 +23,8 @@ def parse():
     parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",
                         help="completions of each (default: 64)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures to this file")
-    parser.add_argument("--bound", action="store_true", help="instead of measuring, find from how little likely "
-                        "visible pixels on the model is to be warned of, and keep it in the model's folder")
+    parser.add_argument("--bound", action="store_true", help="instead of measuring, find from where on sample.py warns "
+                        "that an image is unlike what the model knows, and keep it in the model's folder")
     return parser.parse_args()
 
 

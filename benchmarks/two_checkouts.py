@@ -1,0 +1,53 @@
+"""Seconds for completions by two checkouts of this repository, in turn, each in a process of its own.
+
+`python benchmarks/two_checkouts.py BEFORE AFTER [MODEL]`: both draw with the same model (default: saved_models/mnist of
+AFTER), an image of its own with the top 75 % hidden.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+RUNS = {1: 15, 4: 11, 16: 9, 64: 7, 256: 3}
+"""Completions, and how often they are drawn."""
+
+
+def draw(checkout, model):
+    """In a process of its own: draws as many completions as each line of stdin says, and answers with the seconds."""
+    sys.path.insert(0, checkout)
+    import pcnn_keras as pcnn
+
+    assert Path(pcnn.__file__).is_relative_to(checkout), pcnn.__file__
+    model = pcnn.load(model)
+    size, channels = (model.config.height, model.config.width), model.config.channels
+    image = pcnn.inpaint(model, np.zeros((*size, channels), int), np.zeros((*size, 1), int), 1, seed=1).samples[0]
+    mask = pcnn.parse_mask(f"bottom:{size[0] // 4}", *size)(0)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        pcnn.inpaint(model, image, mask, int(line))
+        print(time.perf_counter() - start, flush=True)
+
+
+def main():
+    before, after = (str(Path(folder).resolve()) for folder in sys.argv[1:3])
+    model = str(Path(sys.argv[3] if len(sys.argv) > 3 else f"{after}/saved_models/mnist").resolve())
+    workers = [subprocess.Popen([sys.executable, __file__, "--draw", checkout, model], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+               for checkout in (before, after)]
+    print("completions   before    after")
+    for count, runs in RUNS.items():
+        seconds = [[], []]
+        for _ in range(runs + 1):
+            for worker, taken in zip(workers, seconds):
+                print(count, file=worker.stdin, flush=True)
+                taken.append(float(worker.stdout.readline()))
+        before, after = (statistics.median(taken[1:]) for taken in seconds)  # the first is not counted
+        print(f"{count:11} {before:8.3f} {after:8.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    draw(*sys.argv[2:]) if sys.argv[1:2] == ["--draw"] else main()
