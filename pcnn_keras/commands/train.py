@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from pcnn_keras.commands.flags import Parser, number
@@ -32,6 +32,8 @@ def parse():
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
     parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
                         help="one device, every GPU of this machine, or the machines of TF_CONFIG")
+    parser.add_argument("--bfloat16", action="store_true",
+                        help="multiply in bfloat16, where the processor has instructions for it")
     parser.add_argument("--depth", type=number(int, 0), help="--prior-depth and --conditioning-depth together")
     parser.add_settings(settings())
     flags = parser.parse_args()
@@ -141,6 +143,7 @@ def main():
     from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
+    from pcnn_keras.training.precision import bfloat16
     from pcnn_keras.training.run_files import check_output
     from pcnn_keras.training.train import train
 
@@ -153,11 +156,13 @@ def main():
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
     try:
         keep = [LambdaCallback(on_train_begin=lambda logs: remember(output, flags.data_dir))] * strategy.writes
-        train(asked, levels, output, resume=flags.resume, strategy=strategy, initial=initial, callbacks=keep)
+        with bfloat16() if flags.bfloat16 else nullcontext():
+            train(asked, levels, output, resume=flags.resume, strategy=strategy, initial=initial, callbacks=keep)
     except Stopped as stopped:
         if stopped.flags is None:
             raise
         devices = ["--strategy", flags.strategy] if strategy.replicas > 1 else []
+        devices += ["--bfloat16"] * flags.bfloat16
         way_on = [*calling("train"), "--output", str(output), "--resume", *where, *devices, *stopped.flags.split()]
         raise Stopped(f"{stopped} To go on: {shlex.join(way_on)}") from stopped
     finally:

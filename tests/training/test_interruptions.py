@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import CONFIG, IMAGES, STEPS, history
 
 import pcnn_keras as pcnn
@@ -21,6 +22,7 @@ from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.training.divergence import Diverged
 from pcnn_keras.training.interruptions import saying_what_is_kept
+from pcnn_keras.training.precision import REWRITE
 from pcnn_keras.training.run import Keeping
 from pcnn_keras.training.run_files import check_space
 
@@ -203,10 +205,12 @@ def test_programs_that_write_one_file_do_not_meet(tmp_path):
 def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
-                                     "--filters 4 --depth 0 --size 4 --output".split() + ["a run"])
+                                     "--filters 4 --depth 0 --size 4 --bfloat16 --output".split() + ["a run"])
+    monkeypatch.setattr("pcnn_keras.training.precision._processor", lambda: ["avx512_bf16"])
     train_whole = pcnn.train
 
     def train(*args, callbacks, **options):
+        assert tf.config.optimizer.get_experimental_options()[REWRITE]
         return train_whole(*args, callbacks=[*callbacks, *signalling(2)], **options)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
@@ -215,7 +219,7 @@ def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     out, errors = capfd.readouterr()
     assert exited.value.code == 1
     assert errors == ("train.py: Stopped at step 2: interrupted. a run holds the run up to step 2. "
-                      "To go on: python train.py --output 'a run' --resume\n")
+                      "To go on: python train.py --output 'a run' --resume --bfloat16\n")
     assert "Stopping after this step" in out
     monkeypatch.setattr(sys, "argv", shlex.split(errors.split("python ")[1]))
     with pytest.raises(SystemExit) as exited:

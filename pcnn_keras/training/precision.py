@@ -1,0 +1,35 @@
+"""Training in bfloat16, where a processor has instructions for it."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import tensorflow as tf
+
+INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
+"""For products of bfloat16, by Linux's names."""
+
+REWRITE = "auto_mixed_precision_onednn_bfloat16"
+
+
+@contextmanager
+def bfloat16():
+    """`with bfloat16():` TensorFlow's graphs multiply in bfloat16 on processors.
+
+    Convolutions and matrix products round what they multiply to 8 bits; what they add up, weights, gradients as Adam
+    gets them, and losses stay float32. TensorFlow rewrites the graphs by itself, and leaves them as they are where the
+    processor has no instructions for it; then a line on standard error says so.
+    """
+    if not any(INSTRUCTIONS & set(line.split()) for line in _processor()):
+        print("This processor is not known to have bfloat16 instructions: training may be no faster.", file=sys.stderr)
+    before = tf.config.optimizer.get_experimental_options().get(REWRITE, False)
+    tf.config.optimizer.set_experimental_options({REWRITE: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({REWRITE: before})
+
+
+def _processor():
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcnn_keras.training import precision
+from pcnn_keras.training.precision import INSTRUCTIONS, REWRITE, bfloat16
+
+
+def has_instructions():
+    return any(INSTRUCTIONS & set(line.split()) for line in precision._processor())
+
+
+def product():
+    """Of values that bfloat16 rounds, in a graph of its own."""
+    x = tf.fill((64, 64), 1 + 2**-12)
+    return tf.function(tf.matmul)(x, x).numpy()
+
+
+@pytest.mark.skipif(not has_instructions(), reason="a processor without bfloat16 instructions")
+def test_graphs_multiply_in_bfloat16_meanwhile_and_not_after(capsys):
+    exact = product()
+    with bfloat16():
+        np.testing.assert_array_equal(product(), 64)
+    np.testing.assert_array_equal(product(), exact)
+    assert (exact > 64).all()
+    assert capsys.readouterr().err == ""
+
+
+def test_what_was_set_before_stays(monkeypatch):
+    with pytest.raises(ZeroDivisionError), bfloat16():
+        assert tf.config.optimizer.get_experimental_options()[REWRITE]
+        _ = 1 / 0
+    assert not tf.config.optimizer.get_experimental_options()[REWRITE]
+
+
+def test_a_processor_without_the_instructions_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(precision, "_processor", lambda: ["flags : sse avx2"])
+    with bfloat16():
+        pass
+    assert capsys.readouterr().err.count("\n") == 1
