@@ -27,6 +27,9 @@ from pcnn_keras.network.model import PixelConstrainedCNN
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
 
+LANES = 4
+"""Parts of a request that are drawn side by side."""
+
 
 def signatures(model):
     """The functions behind the signatures, with their input signatures: {name: (function, specs)}.
@@ -69,24 +72,22 @@ def signatures(model):
              f"images times num_samples: expected at most {MOST_DRAWS}"))
         context = model.conditioner(read(image, mask, 0)["conditioning"])
         total = tf.shape(image)[0] * num_samples
+        share = tf.maximum(8, (total + LANES - 1) // LANES)
 
-        def chunk(start, samples, nats):
-            number = tf.range(start, tf.minimum(start + CHUNK, total))
+        def draw(number):
+            """Of completions by their numbers over all images."""
             of, completion = number // num_samples, number % num_samples
             images = tf.range(of[0], of[-1] + 1)
-            drawn, gained = row_sampler(model)(
+            return row_sampler(model)(
                 *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, mask, context)), of - of[0],
                 tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
-            i = start // CHUNK
-            return start + CHUNK, samples.write(i, drawn), nats.write(i, gained)
 
-        chunks = (total + CHUNK - 1) // CHUNK
-        samples, nats = (tf.TensorArray(kind, chunks, infer_shape=False, element_shape=(None, *shape))
-                         for kind, shape in ((tf.int32, image.shape[1:]), (tf.float32, ())))
-        _, samples, nats = tf.while_loop(lambda start, *_: start < total, chunk, (0, samples, nats))
+        lanes = [_in_chunks(draw, tf.minimum(lane * share, total), tf.minimum((lane + 1) * share, total),
+                            [(tf.int32, image.shape[1:]), (tf.float32, ())]) for lane in range(LANES)]
+        samples, nats = (tf.concat(parts, axis=0) for parts in zip(*lanes))
         shape = tf.stack([tf.shape(image)[0], num_samples])
-        samples = tf.reshape(samples.concat(), tf.concat([shape, tf.shape(image)[1:]], axis=0))
-        nats = tf.reshape(nats.concat(), shape)
+        samples = tf.reshape(samples, tf.concat([shape, tf.shape(image)[1:]], axis=0))
+        nats = tf.reshape(nats, shape)
         draw = tf.argsort(-nats, axis=-1, stable=True)
         return {"samples": tf.gather(samples, draw, batch_dims=1), "draw": draw,
                 "log_likelihood": tf.gather(nats, draw, batch_dims=1)}
@@ -105,6 +106,22 @@ def signatures(model):
     return {"inpaint": (inpaint, [image_spec, mask_spec, *scalars]),
             "log_likelihood": (log_likelihood, [image_spec, mask_spec]),
             "pixel_probabilities": (pixel_probabilities, [image_spec, mask_spec])}
+
+
+def _in_chunks(function, start, stop, outputs):
+    """What a function makes of whole numbers from `start` to `stop`, `CHUNK` at a time, one chunk after the other.
+
+    Args:
+        outputs: type and shape of each of its outputs, but for the first axis.
+    """
+    def chunk(i, start, *arrays):
+        made = function(tf.range(start, tf.minimum(start + CHUNK, stop)))
+        return i + 1, start + CHUNK, *(array.write(i, part) for array, part in zip(arrays, made))
+
+    arrays = [tf.TensorArray(kind, 0, dynamic_size=True, infer_shape=False, element_shape=(None, *shape))
+              for kind, shape in outputs]
+    _, _, *arrays = tf.while_loop(lambda i, start, *_: start < stop, chunk, (0, start, *arrays), parallel_iterations=1)
+    return [array.concat() for array in arrays]
 
 
 def _expect(fine, message):
