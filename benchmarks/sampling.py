@@ -2,11 +2,13 @@
 
 `python benchmarks/sampling.py [MODEL]`: a trained model (default: saved_models/mnist). The image is
 one of the model's own draws. A pass is one teacher-forced evaluation of as many images as there are
-completions, in the same run. Larger sides: the same prior on the image doubled, and doubled again.
+completions, in the same run. Larger sides: the same prior on the image doubled, and doubled again; and
+fresh networks of 32 x 32, and of 64 x 64 and 128 x 128 in slices of 32 x 32.
 """
 
 import sys
 import time
+from math import log
 
 import numpy as np
 from common import in_turn, machine
@@ -26,9 +28,10 @@ def top_hidden(config, share):
 
 def row(name, model, image, mask, count, runs=5):
     """Times `count` completions beside one pass over as many images, in turn."""
-    inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), model.config)
+    images, masks = np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0)
+    inputs = [inputs_of(images, masks, model.config, k) for k in range(model.config.slices**2)]
     seconds = in_turn(runs, fast=lambda: pcnn.inpaint(model, image, mask, count),
-                      a_pass=lambda: model.predict_on_batch(inputs))
+                      a_pass=lambda: [model.predict_on_batch(each) for each in inputs])
     print(f"{name:34}{seconds['fast']:9.3f} s {seconds['a_pass']:9.3f} s {seconds['fast'] / seconds['a_pass']:8.2f}",
           flush=True)
     return seconds["fast"]
@@ -59,6 +62,16 @@ def main():
         picture = image.repeat(factor, 0).repeat(factor, 1)
         row(f"16 completions, {larger.config.height} x {larger.config.width}", larger, picture,
             top_hidden(larger.config, 0.75), 16, runs=2)
+    in_slices = {}
+    for slices in (1, 2, 4):
+        side = 32 * slices
+        fresh = pcnn.build_model(config.replace(height=side, width=side, slices=slices))
+        mask_there = top_hidden(fresh.config, 0.75)
+        picture = pcnn.inpaint(fresh, np.zeros((side, side, config.channels), int), mask_there, 1).samples[0]
+        in_slices[side] = row(f"16 completions, {side} x {side}, {slices**2} slices", fresh, picture, mask_there, 16,
+                              runs=2)
+    print("seconds grow with the side to the power of", ", ".join(
+        f"{log(in_slices[side] / in_slices[side // 2], 2):.2f} ({side // 2} to {side})" for side in (64, 128)))
     pcnn.inpaint(model, image, np.eye(config.height, config.width, dtype=int)[..., None] ^ 1, 16, sampler="raster")
     start = time.perf_counter()
     slow = pcnn.inpaint(model, image, mask, 16, sampler="raster")

@@ -202,7 +202,8 @@ def prepare(flags, config):
     changes = given(flags)
     as_config = flags.resume or flags.config or flags.weights  # a preset's size is that of its own data set
     size = flags.size or (config.height if as_config and config.height == config.width else None)
-    images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1))
+    images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1),
+                         changes.get("slices", config.slices))
     height, width, channels = images.train.shape[1:]
     if not (as_config or flags.preset or config.dataset in PRESETS):
         changes = {"num_levels": 2 if channels == 1 else 32, **changes}

@@ -25,7 +25,7 @@ CELEBA_SIDE = 32
 """Of the paper's faces, in pixels."""
 
 LARGEST_SIDE = 64
-"""Larger images need `size`: they are drawn one pixel after the other."""
+"""Of a slice; larger images need `size`: a slice is drawn one pixel after the other."""
 
 
 class Splits(NamedTuple):
@@ -41,7 +41,7 @@ class Splits(NamedTuple):
 
 
 def load_images(dataset: str, data_dir: Path | str | None = None, size: int | None = None,
-                grayscale: bool = False) -> Splits:
+                grayscale: bool = False, slices: int = 1) -> Splits:
     """Reads a data set into memory, as bytes 0 … 255.
 
     Splits never change. Test is the official test split; where there is none, every tenth image.
@@ -54,6 +54,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         size: side in pixels to bring images to, or None: 32 for celeba, otherwise as they are.
             Centre crop to a square (celeba: of half the image's width), then a filtered resize.
         grayscale: True to turn colour into grey.
+        slices: the model's, see `Config`: by how much more than `LARGEST_SIDE` pixels images may have a side.
 
     Returns:
         `Splits` of bytes, uint8 `(n, height, width, channels)`.
@@ -75,9 +76,9 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
             image = resize(image, side, side, crop=(image.shape[1] + 1) // 2)
         elif size:
             image = resize(image, size, size)
-        elif max(image.shape[:2]) > LARGEST_SIDE:
+        elif max(image.shape[:2]) > LARGEST_SIDE * slices:
             raise InputError(f"The images of {dataset!r} are {image.shape[1]} x {image.shape[0]} pixels: "
-                             f"above {LARGEST_SIDE} a side, --size is needed.")
+                             f"above {LARGEST_SIDE * slices} a side, --size or more --slices are needed.")
         return image
 
     if dataset == "digits":

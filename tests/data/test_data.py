@@ -207,6 +207,7 @@ def test_a_folder_of_large_images_needs_size(tmp_path):
         write(tmp_path / f"{i:02}.png", 65, 20)
     assert "--size" in refused("folder", tmp_path)
     assert load_images("folder", tmp_path, size=65).train.shape[1:] == (65, 65, 1)
+    assert load_images("folder", tmp_path, slices=2).train.shape[1:] == (65, 20, 1)
 
 
 @pytest.mark.parametrize("coloured", [0, 11, 24])
