@@ -19,7 +19,7 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 
 
 def served(folder):
-    """`inpaint` of the SavedModel in a session: a function of image, mask and number of completions."""
+    """`inpaint` of the SavedModel in a session: a function of image, mask and number; options are `session.run`'s."""
     import tensorflow as tf
 
     session = tf.compat.v1.Session(graph=tf.Graph())
@@ -27,10 +27,10 @@ def served(folder):
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
     inputs, outputs = meta.signature_def["inpaint"].inputs, meta.signature_def["inpaint"].outputs
 
-    def ask(image, mask, count):
+    def ask(image, mask, count, **options):
         values = {"image": image[None], "mask": mask[None], "num_samples": count, "temperature": 1.0, "seed": 0}
         return session.run({name: info.name for name, info in outputs.items()},
-                           {inputs[name].name: value for name, value in values.items()})
+                           {inputs[name].name: value for name, value in values.items()}, **options)
 
     return ask
 

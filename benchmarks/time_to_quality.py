@@ -23,8 +23,9 @@ def train(steps, flags):
     """Seconds and nats of one run."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.time()
-        subprocess.run([sys.executable, Path(__file__).parents[1] / "train.py", "--dataset", "mnist", "--epochs", "1",
-                        "--steps-per-epoch", str(steps), "--output", folder, *flags], check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, Path(__file__).parents[1] / "train.py", "--dataset", "mnist", "--epochs", "1",
+                   "--steps-per-epoch", str(steps), "--output", folder, *flags]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         history = Path(folder) / "history.csv"
         with history.open(encoding="utf-8") as rows:
             row, = csv.DictReader(rows)

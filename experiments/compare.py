@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,14 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--drawn", type=int, default=40)
+    parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16, see `training.precision`")
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
 
     from pcnn_keras.data.masks import parse_mask
     from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.evaluate import likelihoods, mask_specs
+    from pcnn_keras.training.precision import bfloat16
 
     base = pcnn.Config().replace(**settings(flags.base))
     images = load_model_images(base)
@@ -79,7 +82,8 @@ def main():
             config = base.replace(**settings(text), seed=seed)
             folder = flags.output / (text.replace(" ", "_").replace("/", "-") + f"_{flags.steps}_{seed}")
             if not (folder / "model.keras").is_file():
-                train(config, images.train, flags.steps, folder)
+                with bfloat16() if flags.bfloat16 else nullcontext():
+                    train(config, images.train, flags.steps, folder)
             model = pcnn.load(folder)
             nats = {name: likelihoods(model, test, mask) for name, mask in masks.items()}
             spread = {name: weight_sd(model, test[: flags.drawn], mask[: flags.drawn]) for name, mask in masks.items()}

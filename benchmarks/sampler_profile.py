@@ -1,0 +1,79 @@
+"""Where the fast sampler's time goes: the operations of one request to the exported model, by kind.
+
+`python benchmarks/sampler_profile.py [MODEL]`: 64 completions by a trained model (default: saved_models/mnist), the top
+75 % of one of its own draws hidden. TensorFlow's trace says what each operation took, which by itself takes time: only
+the shares are to be read. What no operation has is between them: finding the next one that is ready.
+"""
+
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+
+import numpy as np
+from common import machine
+
+import pcnn_keras as pcnn
+from pcnn_keras.export.signatures import export
+from serving import served
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
+COUNT = 64
+KINDS = {
+    "products": "MatMul|BatchMatMulV2|Conv2D|_FusedMatMul|_FusedConv2D|_Mkl.*|_FusedBatchMatMulV2",
+    "copies": "Concat.*|Gather.*|Slice|StridedSlice|Pad|Transpose|Split.*|Pack|Unpack|Tile|TensorList.*|Where"
+              "|TensorScatterUpdate|Reshape|ExpandDims|Squeeze|OneHot|Shape|BroadcastTo|SelectV2|Fill",
+    "control flow": "Enter|Exit|Merge|Switch|NextIteration|LoopCond|Identity|NoOp|Const|.*PartitionedCall|_Arg|_Retval",
+}
+
+
+def kind_of(operation):
+    return next((kind for kind, names in KINDS.items() if re.fullmatch(names, operation)), "pixel by pixel")
+
+
+def traced(ask):
+    """Seconds of the request, and of each kind and type of operation, with their numbers."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    trace = v1.RunMetadata()
+    start = time.perf_counter()
+    ask(options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE), run_metadata=trace)
+    taken = time.perf_counter() - start
+    seconds, numbers = Counter(), Counter()
+    for device in trace.step_stats.dev_stats:
+        for node in device.node_stats:
+            found = re.search(r"= (\w+)\(", node.timeline_label)
+            name = found[1] if found else "other"
+            seconds[name] += (node.op_end_rel_nanos - node.op_start_rel_nanos) / 1e9
+            numbers[name] += 1
+    return taken, seconds, numbers
+
+
+def main():
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    model = pcnn.load(MODEL)
+    config = model.config
+    blank = np.zeros((config.height, config.width, config.channels), np.int32)
+    image = pcnn.inpaint(model, blank, blank[..., :1], 1, seed=1).samples[0]
+    mask = np.ones_like(blank[..., :1])
+    mask[: round(0.75 * config.height)] = 0
+    with tempfile.TemporaryDirectory() as folder:
+        ask = served(export(model, folder))
+        ask(image, mask, COUNT)
+        taken, seconds, numbers = traced(lambda **options: ask(image, mask, COUNT, **options))
+    total = sum(seconds.values())
+    print(machine())
+    print(f"{COUNT} completions, traced: {taken:.2f} s; {sum(numbers.values()):,} operations in {total:.2f} s")
+    print("| kind | share | operations | most of it |\n| --- | --- | --- | --- |")
+    for kind in dict.fromkeys([*KINDS, "pixel by pixel"]):
+        of = {name: s for name, s in seconds.items() if kind_of(name) == kind}
+        most = ", ".join(f"{name} {s / total:.0%}" for name, s in sorted(of.items(), key=lambda item: -item[1])[:5])
+        print(f"| {kind} | {sum(of.values()) / total:.0%} | {sum(numbers[name] for name in of):,} | {most} |")
+
+
+if __name__ == "__main__":
+    main()

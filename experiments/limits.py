@@ -1,0 +1,70 @@
+"""What limits a model: its size and training, its data, or that its conditional distributions miss its own joint one?
+
+`python experiments/limits.py [MODEL] [IMAGES]` (default: saved_models/mnist, 1000), with MNIST. Two tables, of nats per
+image with standard errors:
+
+Images that it was trained with beside held-out ones, under the same blob masks: what it knows by heart.
+
+The joint likelihood of test images by the chain rule, cut in two parts at a row:
+
+    log p(x) = log p(rows above | nothing) + log p(rows below | rows above)
+
+A model that agrees with itself gives the same wherever it is cut. The mixture of all the cuts is a distribution, too:
+an ensemble whose members share their weights. What it gains over no cut could be had from the same weights.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from common import machine
+
+import pcnn_keras as pcnn
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "saved_models" / "mnist"
+COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+CUTS = 4
+
+
+def line(name, nats):
+    """A row of a table, of log-likelihoods `(n,)`."""
+    print(f"| {name} | {-nats.mean():.2f} ± {nats.std(ddof=1) / len(nats)**0.5:.2f} |", flush=True)
+
+
+def by_cut(model, images):
+    """log p(x) by the cuts: `(CUTS, n)`, the first of which is no cut."""
+    from pcnn_keras.inference.likelihood import score, teacher_forced
+
+    hidden = np.zeros((*images.shape[:3], 1), np.int32)
+    logits = teacher_forced(model, images, hidden)["logits"]
+    found = []
+    for row in np.arange(CUTS) * model.config.height // CUTS:
+        below, above = hidden.copy(), hidden.copy()
+        below[:, row:] = 1  # as if they were visible: only the rows above are scored
+        above[:, :row] = 1
+        rows_above = np.asarray(score(logits, images, below)) if row else 0
+        found.append(rows_above + pcnn.log_likelihood(model, images, above))
+    return np.stack(found)
+
+
+def main():
+    from pcnn_keras.data.sources import load_model_images
+
+    model = pcnn.load(MODEL)
+    splits = load_model_images(model.config)
+    print(machine())
+    masks = pcnn.random_blob_masks(COUNT, model.config.height, model.config.width, seed=0)
+    print("| images, blob masks | nats per image |\n| --- | --- |")
+    for name, images in (("trained with", splits.train), ("held out", splits.validation), ("test", splits.test)):
+        line(name, pcnn.log_likelihood(model, images[:COUNT], masks))
+    print("\n| joint likelihood, test images | nats per image |\n| --- | --- |")
+    cuts = by_cut(model, splits.test[:COUNT].astype(np.int32))
+    for k, nats in enumerate(cuts):
+        line(f"cut above row {k * model.config.height // CUTS}" if k else "no cut", nats)
+    mixture = np.logaddexp.reduce(cuts, axis=0) - np.log(CUTS)
+    line(f"mixture of these {CUTS}", mixture)
+    line("mixture less no cut (gain)", cuts[0] - mixture)
+
+
+if __name__ == "__main__":
+    main()
