@@ -52,7 +52,7 @@ def main():
             first, last = (statistics.median(each)
                            for each in zip(*(ask(client, value, count, seed) for seed in range(RUNS))))
             inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0),
-                                    config.num_levels)
+                               config)
             alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
                             one=lambda batch=inputs: model.predict_on_batch(batch))
             seconds = (first, last, alone["draw"], alone["one"])
