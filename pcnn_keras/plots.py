@@ -1,6 +1,7 @@
 """Pictures: grids of completions with their likelihoods, and curves of a training run."""
 
 import math
+from itertools import repeat
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -58,11 +59,13 @@ def expected_level(probabilities):
     return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
-def completion_grid(path, images, masks, samples, log_likelihood, num_levels, titles=(), labels=()):
+def completion_grid(path, images, masks, samples, log_likelihood, num_levels, titles=(), labels=(),
+                    classes=None):
     """Saves a picture: a row for each image, as it is, then what the model sees of it, then completions.
 
-    Under each completion stands its log-likelihood in nats and a bar, full for the row's likeliest. A nat less
-    shortens the bar by as much in all rows. `MOST_ROWS` images and `MOST_SHOWN` completions of each are shown at most.
+    Under each completion stands its class, if it has one, its log-likelihood in nats and a bar, full for the row's
+    likeliest. A nat less shortens the bar by as much in all rows. `MOST_ROWS` images and `MOST_SHOWN` completions of
+    each are shown at most.
 
     Args:
         path: PNG file to write.
@@ -71,10 +74,12 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, ti
         log_likelihood: list of n arrays `(k,)`, nats.
         titles: what stands above the columns of completions.
         labels: n texts, what stands above the rows.
+        classes: None, or a list of n arrays `(k,)`, the class that a classifier sees in each completion.
     """
     samples, log_likelihood = ([row[:MOST_SHOWN] for row in rows[:MOST_ROWS]] for rows in (samples, log_likelihood))
     spread = max((np.ptp(row) for row in log_likelihood if len(row)), default=0)
-    legend = "Under completions: log-likelihood of the hidden pixels"
+    seen = "the class that a classifier sees, " * bool(classes)
+    legend = f"Under completions: {seen}log-likelihood of the hidden pixels"
     if spread:
         legend += f". Bar: full for the row's likeliest, empty {spread:.1f} nats below it"
     grid = _Grid(len(samples), 2 + max(map(len, samples)), images[0].shape[:2], ["image", "visible", *titles], labels,
@@ -83,8 +88,9 @@ def completion_grid(path, images, masks, samples, log_likelihood, num_levels, ti
         grid.show(i, 0, to_bytes(images[i], num_levels))
         grid.show(i, 1, occluded(images[i], masks[i], num_levels))
         lengths = bar_lengths(log_likelihood[i], spread)
-        for k, (sample, nats, length) in enumerate(zip(completions, log_likelihood[i], lengths)):
-            grid.show(i, 2 + k, to_bytes(sample, num_levels), f"{nats:.1f} nats", length)
+        names = [f"{name}: " for name in classes[i]] if classes else repeat("")
+        for k, (sample, name, nats, length) in enumerate(zip(completions, names, log_likelihood[i], lengths)):
+            grid.show(i, 2 + k, to_bytes(sample, num_levels), f"{name}{nats:.1f} nats", length)
     grid.save(path)
 
 

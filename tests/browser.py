@@ -1,4 +1,4 @@
-"""The page of `pcnn_keras.demo` in a real browser: what its tests share.
+"""The page of `pcnn_keras.demo`, served, and in a real browser: what its tests share.
 
 `python tests/browser.py --model saved_models/mnist --output docs/figures/demo.png` takes the picture of docs/usage.md.
 """
@@ -8,11 +8,13 @@ import contextlib
 import io
 import os
 import re
-import signal
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,10 @@ PATIENCE = float(os.environ.get("PCNN_PATIENCE", 60))
 
 @contextlib.contextmanager
 def serve(*flags, cwd=ROOT, python_path=()):
-    """Runs `python -m pcnn_keras.demo` in a process of its own; gives its address."""
+    """Runs `python -m pcnn_keras.demo` in a process of its own; gives its address, and ends it with SIGTERM.
+
+    SIGINT would not do: what a shell starts with `&` ignores it, and so does all that this starts.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*python_path, ROOT)))}
     process = subprocess.Popen([sys.executable, "-m", "pcnn_keras.demo", *map(str, flags)], cwd=cwd, env=environment,
                                stdout=subprocess.PIPE, text=True)
@@ -36,9 +41,26 @@ def serve(*flags, cwd=ROOT, python_path=()):
         found = (re.match(r"Open (http\S+?)/? in", line) for line in process.stdout)
         yield next(match[1] for match in found if match)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(PATIENCE)
         process.stdout.close()
+
+
+def get(url, data=None, headers=()):
+    """Status and body, whatever the status."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, dict(headers)), timeout=100) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def send(address, content):
+    """Uploads a file as the page does."""
+    line = secrets.token_hex(8)
+    body = (f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n').encode() + content
+    return get(f"{address}/gradio_api/upload", body + f"\r\n--{line}--\r\n".encode(),
+               {"Content-Type": f"multipart/form-data; boundary={line}"})
 
 
 @contextlib.contextmanager

@@ -101,7 +101,15 @@ def test_a_row_of_the_grid_is_the_image_what_the_model_sees_then_completions_wit
     assert {"image", "visible", "a.png, left:2", "b.png, left:2"} <= set(texts)
     bars = [each[4] for each in pictures if each[4] is not None]
     np.testing.assert_allclose(bars, [1, 0.75, 0, 1, 0.875, 0.75])  # a nat is as long in both rows
-    assert "empty 4.0 nats below it" in " ".join(texts)
+    assert "empty 4.0 nats below it" in " ".join(texts) and "class" not in " ".join(texts)
+
+
+def test_classes_stand_before_the_likelihoods(shown, tmp_path):
+    image = np.zeros((4, 5, 1), int)
+    completion_grid(tmp_path / "grid.png", [image], [image], [[image] * 2], [np.array([-1.0, -2.0])], 2,
+                    classes=[np.array([7, 0])])
+    assert [each[3] for each in shown[0]] == ["", "", "7: -1.0 nats", "0: -2.0 nats"]
+    assert "the class that a classifier sees, log-likelihood" in " ".join(shown[1])
 
 
 def test_a_picture_of_the_grid_is_where_it_should_be(tmp_path):

@@ -71,6 +71,14 @@ def test_importing_the_package_imports_neither_keras_nor_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent).returncode == 0
 
 
+@pytest.mark.parametrize("program", ["train", "sample", "demo"])
+def test_flags_are_checked_before_anything_slow_is_imported(program):
+    slow = {"tensorflow", "keras", "matplotlib", "scipy.ndimage", "sklearn", "gradio"}
+    code = f"import sys, pcnn_keras.commands.{program}; print(*{slow} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "")
+
+
 def test_every_promised_name_is_there_and_no_other():
     for name in pcnn_keras.__all__:
         assert callable(getattr(pcnn_keras, name))

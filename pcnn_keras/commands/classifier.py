@@ -3,7 +3,7 @@
 `evaluate` judges with it how real completions look.
 """
 
-from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CLASSIFIER, replacing
@@ -21,6 +21,7 @@ def parse():
 
 def main():
     flags = parse()
+    expect_own(flags)
     config, path = Config.of_model(flags.model), flags.model / CLASSIFIER
     if path.exists() and not flags.force:
         raise InputError(f"{path} is there already (--force replaces it).")

@@ -44,7 +44,8 @@ def main():
         from pcnn_keras.demo.page import serve
 
         for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: uploads are removed
-            signal.signal(each, signal.default_int_handler)
+            if signal.getsignal(each) != signal.SIG_IGN:  # as under nohup
+                signal.signal(each, signal.default_int_handler)
         serve(folders, flags.host, flags.port, flags.share)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcnn_keras.commands.flags import Parser, number
+from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.errors import InputError
@@ -30,13 +30,15 @@ def parse():
 
 def main():
     flags = parse()
+    if flags.bound:
+        expect_own(flags)
     config = Config.of_model(flags.model)
     if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
         raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
     import_tensorflow()
 
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.evaluation.classifier import load_classifier
+    from pcnn_keras.evaluation.classifier import find_classifier
     from pcnn_keras.evaluation.evaluate import evaluate, table
     from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.network.model import load
@@ -46,12 +48,10 @@ def main():
     if flags.bound:
         print(f"Wrote {save_bound(model, images.validation, flags.model)}.")
         return
-    classifier = flags.model / CLASSIFIER
-    if classifier.is_file():
-        classifier = load_classifier(classifier, config)
-    else:
-        print(f"{classifier} is not there, so no realism and no classes: python -m pcnn_keras.classifier makes it.")
-        classifier = None
+    classifier = find_classifier(flags.model, config)
+    if not classifier:
+        print(f"{flags.model / CLASSIFIER} is not there, so no realism and no classes: "
+              "python -m pcnn_keras.classifier makes it.")
     with Progress("Evaluating") as progress:
         test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
         result = {"dataset": flags.dataset or config.dataset,

@@ -11,7 +11,8 @@ def main():
     parser = Parser(__doc__)
     parser.add_model()
     parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="receives 1/, or the next free number (default: serving/ inside the model's folder)")
+                        help="receives 1/, or the next free number (default: serving/ inside the model's folder, or "
+                             "serving/NAME/ here if a name stands for the model)")
     flags = parser.parse_args()
     Config.of_model(flags.model)
     import_tensorflow()
@@ -19,4 +20,5 @@ def main():
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
 
-    print(f"Wrote {export(load(flags.model), flags.output or flags.model / 'serving')}.")
+    default = Path("serving", flags.named) if flags.named else flags.model / "serving"
+    print(f"Wrote {export(load(flags.model), flags.output or default)}.")

@@ -1,8 +1,10 @@
 """Flags that fail in one line, with exit code 2."""
 
 import argparse
+from pathlib import Path
 
 from pcnn_keras.commands.outcome import leave, program
+from pcnn_keras.errors import InputError
 from pcnn_keras.models import HOME, find_model
 
 
@@ -38,16 +40,25 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(flag, dest=name, help=declared.help, **options)
 
     def parse_args(self, *args, **kwargs):
+        """With the folder of the model, `model`, and, if that was found by a name, the name, `named`; otherwise ""."""
         flags = super().parse_args(*args, **kwargs)
         for name, value in vars(flags).items():
             if value == []:  # what argparse makes of --flag=--
                 self.error(f"argument --{name.replace('_', '-')}: expected a value")
         if getattr(flags, "model", None) is not None:
-            flags.model = find_model(flags.model)
+            given, flags.model = flags.model, find_model(flags.model)
+            flags.named = "" if flags.model == Path(given) else Path(str(given).partition("@")[0]).name
         return flags
 
     def error(self, message):
         leave(message, 2)
+
+
+def expect_own(flags):
+    """An `InputError` if `--model` was a name: what comes with the package, or from the Hub, stays as it is."""
+    if flags.named:
+        raise InputError(f"The model {flags.named} came with the package or from the Hub, and its folder {flags.model} "
+                         "stays as it is: copy that, and name the copy with --model.")
 
 
 def number(kind, least=None, most=None):

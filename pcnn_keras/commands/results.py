@@ -1,17 +1,49 @@
 """What `sample.py` says of completions, and the files that it leaves for each image."""
 
 import json
+from collections import Counter
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from pcnn_keras.commands.cases import stacked
+from pcnn_keras.commands.cases import Case, stacked
 from pcnn_keras.commands.outcome import say
 from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import PARAMETERS
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.files import make_folder, replacing
-from pcnn_keras.inference.completions import save_grid
+from pcnn_keras.inference.completions import Completions, save_grid
+
+
+class Drawn(NamedTuple):
+    """What was drawn.
+
+    Fields:
+        cases: n of them.
+        completions: their `Completions`, ranked.
+        kept: bool `(n, num_samples)`, which are shown.
+        classes: what `evaluation.classifier.classify` says of the completions.
+    """
+
+    cases: list[Case]
+    completions: Completions
+    kept: np.ndarray
+    classes: dict[str, np.ndarray]
+
+    def part(self, start, end):
+        """Of cases `start` to `end`."""
+        part = slice(start, end)
+        return Drawn(self.cases[part], Completions(*(values[part] for values in self.completions)), self.kept[part],
+                     {name: values[part] for name, values in self.classes.items()})
+
+    @classmethod
+    def joined(cls, parts):
+        """All of several as one."""
+        cases, completions, kept, classes = zip(*parts)
+        return cls([*chain(*cases)], Completions(*map(np.concatenate, zip(*completions))), np.concatenate(kept),
+                   {name: np.concatenate([part[name] for part in classes]) for name in classes[0]})
 
 
 def label(case):
@@ -28,28 +60,41 @@ def warn(case, surprise, bound):
             f"deviations less likely than expected, held-out images up to {bound:.1f} (see --prepare).")
 
 
-def tell(case, nats, kept):
-    """Of one case, what is hidden and the likelihoods that are shown, on the screen."""
-    hidden = int((case.mask == 0).sum())
-    done = f"{case.done}; " * bool(case.done)
-    shown = " ".join(f"{value:.1f}" for value in nats[kept]) or "none kept"
-    drawn = f"log-likelihoods {shown}" if hidden else "nothing to draw"
-    print(f"{label(case)}: {done}{hidden} of {case.mask.size} pixels hidden, {drawn}")
+def tell(drawn):
+    """Of each case, on the screen: what is hidden, the likelihoods that are shown, how often each class was drawn."""
+    for i, case in enumerate(drawn.cases):
+        hidden = int((case.mask == 0).sum())
+        done = f"{case.done}; " * bool(case.done)
+        nats = " ".join(f"{value:.1f}" for value in drawn.completions.log_likelihood[i, drawn.kept[i]]) or "none kept"
+        said = f"log-likelihoods {nats}" if hidden else "nothing to draw"
+        print(f"{label(case)}: {done}{hidden} of {case.mask.size} pixels hidden, {said}")
+        if hidden and drawn.classes:
+            print(f"  classes: {shares(drawn.classes['likeliest_class'][i].tolist())}")
 
 
-def records(case, log_likelihood, draw):
-    """The lines of `results.jsonl` of one case."""
-    hidden = int((case.mask == 0).sum())
-    for nats, k in zip(log_likelihood.tolist(), draw.tolist()):
-        yield json.dumps({"file": case.file, "mask": case.mask_name, "seed": int(case.seed), "draw": k,
-                          "log_likelihood": nats, "nats_per_hidden_pixel": -nats / hidden if hidden else None}) + "\n"
+def shares(classes):
+    """Of a list of classes, how often each one is in it, in words: `3 in 61 %, 8 in 39 %`."""
+    return ", ".join(f"{name} in {100 * count / len(classes):.0f} %" for name, count in Counter(classes).most_common())
 
 
-def save_image(folder, cases, result, kept, num_levels):
+def records(drawn):
+    """The lines of `results.jsonl`."""
+    for i, case in enumerate(drawn.cases):
+        hidden = int((case.mask == 0).sum())
+        nats_and_draws = zip(drawn.completions.log_likelihood[i].tolist(), drawn.completions.draw[i].tolist())
+        for k, (nats, draw) in enumerate(nats_and_draws):
+            yield json.dumps({
+                "file": case.file, "mask": case.mask_name, "seed": int(case.seed), "draw": draw,
+                "log_likelihood": nats, "nats_per_hidden_pixel": -nats / hidden if hidden else None,
+                **{name: values[i, k].item() for name, values in drawn.classes.items()}}) + "\n"
+
+
+def save_image(folder, drawn, num_levels):
     """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up."""
     make_folder(folder)
-    save_grid(folder / "grid.png", *stacked(cases), result, num_levels, kept, [*map(label, cases)])
-    for i, (samples, shown) in enumerate(zip(result.samples, kept)):
+    save_grid(folder / "grid.png", *stacked(drawn.cases), drawn.completions, num_levels, drawn.kept,
+              [*map(label, drawn.cases)], drawn.classes)
+    for i, (samples, shown) in enumerate(zip(drawn.completions.samples, drawn.kept)):
         for rank in np.flatnonzero(shown):
             with replacing(folder / f"{i + 1}-{rank + 1}.png") as aside:
                 aside.write_bytes(png(to_bytes(samples[rank], num_levels)))

@@ -11,13 +11,13 @@ import numpy as np
 from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
-from pcnn_keras.commands.results import Folders, label, records, save_image, tell, warn
+from pcnn_keras.commands.results import Drawn, Folders, label, records, save_image, tell, warn
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.data.images import list_images
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import make_folder, replacing
-from pcnn_keras.inference.completions import Completions, save_completions
+from pcnn_keras.inference.completions import save_completions
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -126,14 +126,15 @@ def draw(flags, model, cases, groups):
     """Completes the cases, group after group; writes `results.jsonl` and, of several files, each one's folder.
 
     Returns:
-        All cases in a list, their ranked `Completions`, and which are shown, bool `(n, num_samples)`.
+        All of it, `Drawn`.
     """
+    from pcnn_keras.evaluation.classifier import classify, find_classifier
     from pcnn_keras.evaluation.visible import load_bound, surprise
     from pcnn_keras.inference.sampling import inpaint
 
-    bound = load_bound(flags.model)
+    bound, classifier = load_bound(flags.model), find_classifier(flags.model, model.config)
     folders = Folders(flags.output) if isinstance(cases, Cases) and len(cases) > 1 else None
-    drawn: list[tuple[list[Case], Completions, np.ndarray]] = []
+    parts: list[Drawn] = []
     begun = 0
     make_folder(flags.output)
     with replacing(flags.output / "results.jsonl") as aside, open(aside, "w", encoding="utf-8") as lines, \
@@ -146,21 +147,20 @@ def draw(flags, model, cases, groups):
             images, masks = stacked(flat)
             result = inpaint(model, images, masks, flags.num_samples, flags.temperature, [case.seed for case in flat],
                              flags.sampler, progress=of_group, candidates=flags.candidates).ranked()
-            kept = which_to_show(flags, masks, result)
+            drawn = Drawn(flat, result, which_to_show(flags, masks, result),
+                          classify(classifier, result.samples, model.config.num_levels))
             nats = surprise(model, result.samples[:, 0], masks) if bound < np.inf else np.zeros(len(flat))
             for i, case in enumerate(flat):
                 warn(case, nats[i], bound)
-                lines.writelines(records(case, result.log_likelihood[i], result.draw[i]))
+            lines.writelines(records(drawn))
             end = 0
             for of_image in group:
                 start, end = end, end + len(of_image)
                 if folders:
-                    save_image(folders.of(of_image[0].file), of_image, Completions(*(x[start:end] for x in result)),
-                               kept[start:end], model.config.num_levels)
-            drawn.append((flat, result, kept))
+                    save_image(folders.of(of_image[0].file), drawn.part(start, end), model.config.num_levels)
+            parts.append(drawn)
             begun += len(group)
-    cases, results, shown = zip(*drawn)
-    return [*chain(*cases)], Completions(*map(np.concatenate, zip(*results))), np.concatenate(shown)
+    return Drawn.joined(parts)
 
 
 def main():
@@ -182,35 +182,36 @@ def main():
 
     cases = files or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    done, result, kept = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks))
-    labels = [*map(label, done[:MOST_ROWS])]
-    written = save_completions(flags.output, *stacked(done), result, config.num_levels, kept, labels)
+    drawn = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks))
+    first_rows = drawn.part(0, MOST_ROWS)
+    labels = [*map(label, first_rows.cases)]
+    written = save_completions(flags.output, *stacked(drawn.cases), drawn.completions, config.num_levels, drawn.kept,
+                               labels, drawn.classes)
     written.append(flags.output / "results.jsonl")
-    if len(done) > MOST_ROWS or kept.sum(axis=1).max() > MOST_SHOWN:
+    if len(drawn.cases) > MOST_ROWS or drawn.kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
-    for case, *values in zip(done[:MOST_ROWS], result.log_likelihood, kept):
-        tell(case, *values)
+    tell(first_rows)
     if flags.progression:
         written.append(flags.output / "progression.png")
-        draw_progressions(written[-1], model, done[:MOST_ROWS], result, labels)
+        draw_progressions(written[-1], model, first_rows, labels)
     folders = ", and a folder for each image" if files and len(files) > 1 else ""
     print(f"Wrote {', '.join(map(str, written))}{folders}.")
     if files and files.failed:
         raise files.left_out()
 
 
-def draw_progressions(path, model, cases, result, labels):
+def draw_progressions(path, model, drawn, labels):
     """Of each case, how the probabilities sharpen while its likeliest completion is drawn."""
     from pcnn_keras.inference.progression import probability_progression
     from pcnn_keras.plots import progression_grid
 
     progressions = []
     with Progress("Drawing continuations") as progress:
-        for i, case in enumerate(cases):
+        for i, case in enumerate(drawn.cases):
             def of_image(share, i=i):
-                progress((i + share) / len(cases))
+                progress((i + share) / len(drawn.cases))
 
-            progressions.append(probability_progression(model, case.image, case.mask, result.samples[i, 0],
+            progressions.append(probability_progression(model, case.image, case.mask, drawn.completions.samples[i, 0],
                                                         seed=case.seed, progress=of_image))
-    progression_grid(path, *stacked(cases), progressions, labels)
+    progression_grid(path, *stacked(drawn.cases), progressions, labels)

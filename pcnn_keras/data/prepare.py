@@ -11,8 +11,8 @@ and ink is what departs from it.
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from PIL import Image
-from scipy import ndimage
 
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import centre_box, convert, cut, pixels_of
@@ -121,7 +121,7 @@ def digit_picture(image, height, width):
     rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
     scale = max((np.ptp(rows) + 1) / height, (np.ptp(columns) + 1) / width) / INK_SHARE
     starts = []
-    for first, centre, side in zip((rows[0], columns[0]), ndimage.center_of_mass(body), (height, width)):
+    for first, centre, side in zip((rows[0], columns[0]), scipy.ndimage.center_of_mass(body), (height, width)):
         # MNIST's centres of mass are in the middle of pixel 14 of 0 … 27; whole pixels, so edges of ink stay sharp.
         before = round(side / 2 + 0.5 - (centre + 0.5 - first) / scale)
         starts.append(first - before * scale)
@@ -158,6 +158,6 @@ def _departure(grey):
 
 def _without_specks(body):
     """A bool picture without the pieces that are small beside the largest."""
-    pieces, count = ndimage.label(body, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(body, pieces, range(count + 1))
+    pieces, count = scipy.ndimage.label(body, np.ones((3, 3)))
+    sizes = scipy.ndimage.sum_labels(body, pieces, range(count + 1))
     return (sizes >= SPECK * sizes.max(initial=1))[pieces] & body

@@ -3,11 +3,16 @@
 It is trained on the images as a model sees them (same size, same levels) and kept in the model's folder.
 """
 
+from pathlib import Path
+
 import keras
-from keras import Input, Sequential, layers
+import numpy as np
+from keras import Input, Sequential, layers, ops
 
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import CLASSIFIER
+from pcnn_keras.inference.predict import predict
 
 
 def build_classifier(config, num_classes):
@@ -62,4 +67,36 @@ def load_classifier(path, config):
             raise ValueError(f"it is one of images of shape {classifier.input_shape[1:]}")
     except Exception as error:  # whatever Keras's readers raise
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    classifier.jit_compile = False
     return classifier
+
+
+def find_classifier(folder, config):
+    """The classifier in the folder of a model of `config`, or None if there is none. Errors: as `load_classifier`."""
+    path = Path(folder) / CLASSIFIER
+    return load_classifier(path, config) if path.is_file() else None
+
+
+def likeliest(logits):
+    """Of class logits `(n, num_classes)`: the likeliest class, int32 `(n,)`, and its probability, float32 `(n,)`."""
+    return logits.argmax(axis=-1).astype(np.int32), ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1)
+
+
+def classify(classifier, samples, num_levels):
+    """What a classifier makes of completions.
+
+    Args:
+        classifier: as `find_classifier` gives it.
+        samples: levels `(n, num_samples, height, width, channels)`.
+        num_levels: of the model.
+
+    Returns:
+        A dict of `likeliest_class`, int32, and `class_probability`, float32 from 0 to 1, each `(n, num_samples)`;
+        an empty one without a classifier.
+    """
+    if not classifier:
+        return {}
+    levels = samples.reshape(-1, *samples.shape[2:]).astype(np.float32)
+    found = likeliest(predict(classifier, scale(levels, num_levels), 256))
+    return {name: values.reshape(samples.shape[:2])
+            for name, values in zip(("likeliest_class", "class_probability"), found)}

@@ -25,6 +25,7 @@ from keras import ops
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
+from pcnn_keras.evaluation.classifier import likeliest
 from pcnn_keras.evaluation.consistency import colour_correlation, consistency
 from pcnn_keras.evaluation.metrics import (
     density_and_coverage,
@@ -175,7 +176,8 @@ class _Judge:
     def look(self, levels):
         """Confidence `(n,)`, class `(n,)` and features `(n, d)` of images."""
         features, logits = predict(self._network, scale(levels.astype(np.float32), self._num_levels), 256)
-        return ops.convert_to_numpy(ops.softmax(logits)).max(axis=-1), logits.argmax(axis=-1), features
+        classes, confidence = likeliest(logits)
+        return confidence, classes, features
 
     def __call__(self, levels):
         """Realism of images, each of its own origin."""

@@ -34,7 +34,7 @@ class Completions(NamedTuple):
         return Completions(*map(of, self))
 
 
-def save_completions(folder, images, masks, completions, num_levels, kept=None, labels=()):
+def save_completions(folder, images, masks, completions, num_levels, kept=None, labels=(), classes=None):
     """Writes `grid.png` and `samples.npz`.
 
     Args:
@@ -45,6 +45,7 @@ def save_completions(folder, images, masks, completions, num_levels, kept=None, 
         num_levels: of the model.
         kept: bool `(n, num_samples)`, which of them the grid shows; by default all.
         labels: n texts, what stands above the rows of the grid.
+        classes: None, or what `evaluation.classifier.classify` says of the completions.
 
     Returns:
         The two paths.
@@ -56,14 +57,17 @@ def save_completions(folder, images, masks, completions, num_levels, kept=None, 
     paths = [folder / "grid.png", folder / "samples.npz"]
     with replacing(paths[1]) as aside:
         np.savez_compressed(aside, image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
-                            **completions._asdict())
-    save_grid(paths[0], images, masks, completions, num_levels, kept, labels)
+                            **completions._asdict(), **(classes or {}))
+    save_grid(paths[0], images, masks, completions, num_levels, kept, labels, classes)
     return paths
 
 
-def save_grid(path, images, masks, completions, num_levels, kept, labels=()):
+def save_grid(path, images, masks, completions, num_levels, kept, labels=(), classes=None):
     """Writes a picture of the completions that are kept; see `save_completions`."""
     from pcnn_keras.plots import completion_grid  # with Matplotlib, which only pictures need
 
-    completion_grid(path, images, masks, [s[k] for s, k in zip(completions.samples, kept)],
-                    [v[k] for v, k in zip(completions.log_likelihood, kept)], num_levels, labels=labels)
+    def shown(values):
+        return [of_image[k] for of_image, k in zip(values, kept)]
+
+    completion_grid(path, images, masks, shown(completions.samples), shown(completions.log_likelihood), num_levels,
+                    labels=labels, classes=shown(classes["likeliest_class"]) if classes else None)

@@ -402,6 +402,27 @@ def test_a_classifier_is_not_replaced_unless_that_is_asked_for(call_here, folder
         assert code == 2 and said in errors
 
 
+def test_an_export_goes_into_the_model_s_folder_and_that_of_a_name_to_where_one_is(call_here, tmp_path, monkeypatch):
+    monkeypatch.setattr("pcnn_keras.export.signatures.export", lambda model, folder: folder)
+    for name, expected in (("digits", "serving/digits"), ("saved_models/digits", "serving/digits"),
+                           (ROOT / "saved_models" / "digits", ROOT / "saved_models" / "digits" / "serving")):
+        code, out, errors = call_here(f"pcnn_keras/export/__main__.py --model {name}")
+        assert (code, out, errors) == (0, f"Wrote {expected}.\n", "")
+    monkeypatch.setattr("pcnn_keras.hub.download", lambda address: ROOT / "saved_models" / "digits")
+    assert "serving/tiny." in call_here("pcnn_keras/export/__main__.py --model hf://me/tiny@a/branch").stdout
+    save_model(pcnn.build_model(TINY), tmp_path / "digits")
+    assert "digits/serving." in call_here("pcnn_keras/export/__main__.py --model digits").stdout
+    assert call_here("pcnn_keras/export/__main__.py --model digits --output out").stdout == "Wrote out.\n"
+
+
+@pytest.mark.parametrize("command", ["classifier.py --force", "classifier.py", "evaluate.py --bound"])
+def test_the_folder_of_a_model_that_is_named_stays_as_it_is(call_here, command, monkeypatch):
+    for work in ("classifier.train_classifier", "visible.save_bound"):
+        monkeypatch.setattr(f"pcnn_keras.evaluation.{work}", lambda *_: 1 / 0)
+    code, out, errors = call_here(f"pcnn_keras/{command} --model digits")
+    assert (code, out, errors.count("\n")) == (2, "", 1) and "copy that" in errors
+
+
 def test_every_setting_with_a_flag_has_it(call):
     usage = call("train.py --help", tensorflow=False).stdout
     for name, _, declared in settings():

@@ -1,7 +1,9 @@
 """`sample.py` with people's own pictures, and many of them."""
 
 import json
+import re
 
+import keras
 import numpy as np
 import pytest
 from conftest import TINY, save_model
@@ -72,6 +74,37 @@ def test_results_have_a_line_for_each_completion(place, tmp_path):
             "nats_per_hidden_pixel": None if case else pytest.approx(-found["log_likelihood"][case, k] / 12)}
     assert i == 3
     assert found["kept"].tolist() == [[True, True], [False, False]]  # there is nothing to draw
+
+
+def test_the_classes_of_completions_are_shown_where_the_model_has_a_classifier(place, tmp_path):
+    assert place("--image photos/a.png --mask none --num-samples 8")[1].count("classes") == 0
+    assert not {"likeliest_class", "class_probability"} & {*saved(tmp_path), *lines(tmp_path)[0]}
+    keras.utils.set_random_seed(0)
+    classifier = keras.Sequential([
+        keras.Input((4, 5, 1)), keras.layers.Flatten(name="features"), keras.layers.Dense(3)])
+    classifier.save(tmp_path / "classifier.keras")
+    out = place("--image photos/a.png --mask none all --num-samples 8 --temperature 9")[1]
+    found = saved(tmp_path)
+    for i, samples in enumerate(found["samples"]):
+        expected = keras.ops.convert_to_numpy(keras.ops.softmax(classifier(samples.astype(np.float32))))
+        np.testing.assert_array_equal(found["likeliest_class"][i], expected.argmax(axis=1))
+        np.testing.assert_allclose(found["class_probability"][i], expected.max(axis=1), rtol=1e-5)
+    assert (found["likeliest_class"].dtype, found["class_probability"].dtype) == (np.int32, np.float32)
+    for name in ("likeliest_class", "class_probability"):
+        assert [line[name] for line in lines(tmp_path)] == pytest.approx(found[name].ravel().tolist())
+    count = np.bincount(found["likeliest_class"][0], minlength=3)
+    assert (count > 0).sum() > 1  # or there would be nothing to tell apart
+    said, = re.findall("^  classes: (.*)$", out, flags=re.M)  # there is nothing to draw under the mask `all`
+    shares = [int(share) for share in re.findall(r"in (\d+) %", said)]
+    assert shares == sorted(shares, reverse=True)
+    assert set(said.split(", ")) == {f"{i} in {100 * n / 8:.0f} %" for i, n in enumerate(count) if n}
+
+
+def test_a_damaged_classifier_is_one_line(place, tmp_path):
+    (tmp_path / "classifier.keras").write_text("not one")
+    code, out, errors = place("--image photos/a.png --mask left:2")
+    assert (code, out, errors.count("\n")) == (2, "", 1) and "classifier.keras" in errors
+    assert not (tmp_path / "samples").exists()
 
 
 def test_what_is_broken_is_named_left_out_and_counted(place, tmp_path):

@@ -1,16 +1,20 @@
 """What the page is made of, without Gradio; the page itself is met in test_demo_page.py."""
 
 import base64
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, enlarge, save_model
+from browser import send, serve
+from conftest import ROOT, TINY, enlarge, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -263,3 +267,26 @@ def test_an_address_that_is_none_of_this_machines_is_said(host, folder):
     check_host("127.0.0.1")
     with pytest.raises(pcnn.InputError, match="no address that this machine can listen at"):
         check_host(host)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("port, host, about", [("abc", "127.0.0.1", "GRADIO_SERVER_PORT"),
+                                               ("", "999.1.1.1", "no address that this machine can listen at")])
+def test_what_the_server_cannot_use_is_said_in_one_line(folder, port, host, about):
+    pytest.importorskip("gradio")
+    environment = {**os.environ, "GRADIO_SERVER_PORT": port} if port else None
+    done = subprocess.run([sys.executable, "-m", "pcnn_keras.demo", "--model", folder, "--host", host], cwd=ROOT,
+                          env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and about in done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_uploads_go_when_the_server_is_ended(folder, tmp_path, monkeypatch):
+    pytest.importorskip("gradio")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve("--model", folder) as address:
+        assert send(address, b"a visitor's own")[0] == 200
+        upload, = tmp_path.glob("pcnn-demo-*/**/a.png")
+        assert upload.read_bytes() == b"a visitor's own"
+    assert not [*tmp_path.glob("pcnn-demo-*"), *tmp_path.rglob("a.png")]

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import urllib.error
 import urllib.request
 import zipfile
 from io import BytesIO
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, chromium, pixels, serve, stroke, wait, whole_page
+from browser import CHROMIUM, chromium, get, pixels, send, serve, stroke, wait, whole_page
 from conftest import TINY, enlarge, save_model
 from PIL import Image
 
@@ -234,23 +233,6 @@ def test_on_a_phone_everything_fits(address, tmp_path):
         below = [browser.find_element(By.ID, name).location["y"] for name in ("canvas", "go", "tiles", "download")]
         assert below == sorted(below)
         whole_page(browser, tmp_path / "phone.png")
-
-
-def get(url, data=None, headers=()):
-    """Status and body, whatever the status."""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, dict(headers)), timeout=100) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-def send(address, content):
-    """Uploads a file as the page does."""
-    line = secrets.token_hex(8)
-    body = (f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n').encode() + content
-    return get(f"{address}/gradio_api/upload", body + f"\r\n--{line}--\r\n".encode(),
-               {"Content-Type": f"multipart/form-data; boundary={line}"})
 
 
 def take(address, path):

@@ -1,0 +1,89 @@
+"""Does likelihood tell realism (section 5.2 of the paper), and does anything else that the model knows tell it better?
+
+    TFDS_DATA_DIR=… python experiments/realism.py [--model DIR] [--images N] [--num-samples N]
+
+Completions of MNIST's first test images, image i with seed i. Realism is the probability of the likeliest class by the
+classifier in the model's folder: a completion may well be another digit than the image was. Printed for each mask and
+each score, higher being better: Spearman's rank correlation with realism within an image; and how much realer than the
+average completion of an image the one of the highest score is. Both are means over images with standard errors.
+
+    surprise    log p(x_hidden | c) less what the model expects of it: sum (log p(x_i | .) + H_i), H_i the entropy
+    window      the worst one, of 5 x 5 pixels: the minimum of a sum over its hidden pixels
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from common import machine
+from scipy.special import entr
+
+import pcnn_keras as pcnn
+from pcnn_keras.data.masks import parse_mask
+
+WINDOW = (5, 5)
+
+
+def scores(model, draws, masks):
+    """By name, `(n, num_samples)`: what the model says of completions drawn under masks `(n, height, width, 1)`."""
+    from pcnn_keras.inference.importance import log_weights
+
+    count, num_samples, *size = draws.samples.shape
+    images = draws.samples.reshape(-1, *size)
+    probabilities = pcnn.pixel_probabilities(model, images, masks.repeat(num_samples, axis=0))
+    # Both are 0 at visible pixels, whose probabilities are certain.
+    nats = np.log(np.take_along_axis(probabilities, images[..., None], axis=-1)).sum(axis=(-1, -2))
+    surprise = nats + entr(probabilities).sum(axis=(-1, -2))
+    weights = log_weights(model, draws)
+
+    def worst(values):
+        windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW, axis=(1, 2))
+        return windows.sum(axis=(-1, -2)).min(axis=(1, 2)).reshape(count, num_samples)
+
+    return {"log p(x_hidden \\| c)": draws.log_likelihood,
+            "log p(x), nothing visible": draws.log_likelihood + weights,
+            "log importance weight, the second less the first": weights,
+            "surprise": surprise.sum(axis=(1, 2)).reshape(count, num_samples),
+            "log p, worst window": worst(nats),
+            "surprise, worst window": worst(surprise)}
+
+
+def cell(values):
+    """Mean and standard error, as a table has them."""
+    from pcnn_keras.evaluation.metrics import mean_and_error
+
+    return "{mean:.3f} ± {error:.3f}".format(**mean_and_error(values))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path(__file__).parents[1] / "saved_models" / "mnist")
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--num-samples", type=int, default=16)
+    flags = parser.parse_args()
+
+    from pcnn_keras.data.sources import load_model_images
+    from pcnn_keras.evaluation.classifier import classify, find_classifier
+    from pcnn_keras.evaluation.metrics import rank_correlation
+
+    model = pcnn.load(flags.model)
+    config, classifier = model.config, find_classifier(flags.model, model.config)
+    images = load_model_images(config).test[: flags.images].astype(np.int32)
+    print(machine(), flush=True)
+    cells = {}
+    for spec in ("blobs", f"bottom:{config.height // 4}"):
+        masks = np.stack([parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
+        draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
+        realism = classify(classifier, draws.samples, config.num_levels)["class_probability"]
+        print(f"{spec}: realism {cell(realism.mean(axis=1))}", flush=True)
+        for name, values in scores(model, draws, masks).items():
+            correlations = [rank_correlation(*pair) for pair in zip(values, realism)]
+            best = np.take_along_axis(realism, values.argmax(axis=1)[:, None], axis=1)[:, 0]
+            cells.setdefault(name, []).extend(
+                map(cell, ([c for c in correlations if c == c], best - realism.mean(axis=1))))
+    for name, row in cells.items():
+        print(f"| {name} | {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()
