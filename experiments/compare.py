@@ -63,9 +63,9 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
 
-    from pcnn_keras.data.masks import parse_mask
+    from pcnn_keras.data.masks import mask_specs, parse_mask
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.evaluation.evaluate import likelihoods, mask_specs
+    from pcnn_keras.evaluation.evaluate import likelihoods
     from pcnn_keras.training.precision import bfloat16
 
     base = pcnn.Config().replace(**settings(flags.base))

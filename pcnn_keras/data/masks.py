@@ -197,3 +197,10 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
                          f"Received: {painted.shape[1]} x {painted.shape[0]}.")
     bright = way.follow(np.where(painted >= 128, 255, 0).astype(np.uint8)) >= 128
     return (bright != hides).astype(np.int32)
+
+
+def mask_specs(config):
+    """The six masks that models are judged by, as `--mask` has them, by name: blobs are those of the training."""
+    others = (f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
+              "random:0.15", "none")
+    return {"blobs": config.blobs, **{spec: spec for spec in others}}

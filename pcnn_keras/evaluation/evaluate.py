@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.masks import mask_specs, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.classifier import likeliest
@@ -48,13 +48,6 @@ from pcnn_keras.inference.sampling import inpaint
 
 NEIGHBOURS = 5
 BINS = 8
-
-
-def mask_specs(config):
-    """The six masks as `--mask` has them, by name: blobs are those of the model's training."""
-    others = (f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
-              "random:0.15", "none")
-    return {"blobs": config.blobs, **{spec: spec for spec in others}}
 
 
 def likelihoods(model, images, masks, batch_size=100):

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.masks import mask_specs, parse_mask
 from pcnn_keras.errors import InputError
-from pcnn_keras.evaluation.evaluate import mask_specs
 from pcnn_keras.files import replacing
 from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import inpaint

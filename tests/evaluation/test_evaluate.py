@@ -5,9 +5,10 @@ import pytest
 from conftest import TINY, enlarge, run_here, save_model
 
 import pcnn_keras as pcnn
+from pcnn_keras.data.masks import mask_specs
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
-from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, mask_specs, table, unconditional
+from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, table, unconditional
 from pcnn_keras.evaluation.visible import load_bound
 from pcnn_keras.inference.inputs import inputs_of
 from pcnn_keras.inference.likelihood import score, sum_over_hidden
