@@ -9,7 +9,8 @@ import tensorflow as tf
 INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
 """For products of bfloat16, by Linux's names."""
 
-REWRITE = "auto_mixed_precision_onednn_bfloat16"
+OPTIONS = {"auto_mixed_precision_onednn_bfloat16": True, "disable_meta_optimizer": False}
+"""Of TensorFlow's optimizer of graphs, which does the rewriting."""
 
 
 @contextmanager
@@ -22,12 +23,13 @@ def bfloat16():
     """
     if not any(INSTRUCTIONS & set(line.split()) for line in _processor()):
         print("This processor is not known to have bfloat16 instructions: training may be no faster.", file=sys.stderr)
-    before = tf.config.optimizer.get_experimental_options().get(REWRITE, False)
-    tf.config.optimizer.set_experimental_options({REWRITE: True})
+    options = tf.config.optimizer.get_experimental_options()
+    before = {name: options.get(name, False) for name in OPTIONS}
+    tf.config.optimizer.set_experimental_options(OPTIONS)
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({REWRITE: before})
+        tf.config.optimizer.set_experimental_options(before)
 
 
 def _processor():

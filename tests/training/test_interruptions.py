@@ -22,7 +22,7 @@ from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.training.divergence import Diverged
 from pcnn_keras.training.interruptions import saying_what_is_kept
-from pcnn_keras.training.precision import REWRITE
+from pcnn_keras.training.precision import OPTIONS
 from pcnn_keras.training.run import Keeping
 from pcnn_keras.training.run_files import check_space
 
@@ -210,7 +210,7 @@ def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     train_whole = pcnn.train
 
     def train(*args, callbacks, **options):
-        assert tf.config.optimizer.get_experimental_options()[REWRITE]
+        assert OPTIONS.items() <= tf.config.optimizer.get_experimental_options().items()
         return train_whole(*args, callbacks=[*callbacks, *signalling(2)], **options)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as exited:
