@@ -211,6 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, self.server.metadata)
 
     def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))  # what is left unread resets the connection
         self.answer(self.server.status, self.server.body)
 
     def answer(self, status, body):
