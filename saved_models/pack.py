@@ -31,7 +31,7 @@ def main(source, target):
     with zipfile.ZipFile(source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts["model.weights.h5"] = halved(parts["model.weights.h5"])
-    with zipfile.ZipFile(target, "w") as archive:  # stored as it is: Keras jumps about in it, unpacking anew
+    with zipfile.ZipFile(target, "w") as archive:  # uncompressed: Keras would unpack it anew at each seek
         for name, content in parts.items():
             archive.writestr(name, content)
 

@@ -114,13 +114,13 @@ def _in_chunks(function, start, stop, outputs):
     Args:
         outputs: type and shape of each of its outputs, but for the first axis.
     """
-    def chunk(i, start, *arrays):
+    def chunk(start, *arrays):
         made = function(tf.range(start, tf.minimum(start + CHUNK, stop)))
-        return i + 1, start + CHUNK, *(array.write(i, part) for array, part in zip(arrays, made))
+        return start + CHUNK, *(array.write(array.size(), part) for array, part in zip(arrays, made))
 
     arrays = [tf.TensorArray(kind, 0, dynamic_size=True, infer_shape=False, element_shape=(None, *shape))
               for kind, shape in outputs]
-    _, _, *arrays = tf.while_loop(lambda i, start, *_: start < stop, chunk, (0, start, *arrays), parallel_iterations=1)
+    _, *arrays = tf.while_loop(lambda start, *_: start < stop, chunk, (start, *arrays), parallel_iterations=1)
     return [array.concat() for array in arrays]
 
 
