@@ -22,6 +22,27 @@ def machine():
             f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}")
 
 
+def occluded_draw(model):
+    """An image that the model draws with nothing visible, and a mask that hides its top 75 %."""
+    import numpy as np
+
+    import pcnn_keras as pcnn
+
+    config = model.config
+    nothing = np.zeros((config.height, config.width, config.channels), np.int32)
+    image = pcnn.inpaint(model, nothing, nothing[..., :1], 1, seed=1).samples[0]
+    return image, top_hidden(config, 0.75)
+
+
+def top_hidden(config, share):
+    """Mask `(height, width, 1)`: the top `share` of the rows hidden."""
+    import numpy as np
+
+    mask = np.ones((config.height, config.width, 1), np.int32)
+    mask[: round(share * config.height)] = 0
+    return mask
+
+
 def in_turn(runs, **functions):
     """Median seconds of each function, called in turn (A B A B …) after one call that is not counted."""
     seconds = {name: [] for name in functions}

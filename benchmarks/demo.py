@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import in_turn, machine
+from common import in_turn, machine, occluded_draw
 
 import pcnn_keras as pcnn
 from pcnn_keras.demo.parts import canvas
@@ -38,10 +38,7 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)  # as the page's server does
     model = pcnn.load(MODEL)
     config = model.config
-    nothing = np.zeros((config.height, config.width, 1), np.int32)
-    image = pcnn.inpaint(model, np.repeat(nothing, config.channels, -1), nothing, 1, seed=1).samples[0]
-    mask = nothing.copy()
-    mask[round(0.75 * config.height):] = 1
+    image, mask = occluded_draw(model)
     print(machine())
     print(f"{'top 75 % hidden':20}{'first shown':>12}{'all shown':>12}{'inpaint':>12}{'a pass':>12}")
     with serve("--model", MODEL) as address:
@@ -51,8 +48,7 @@ def main():
             ask(client, value, count, 0)
             first, last = (statistics.median(each)
                            for each in zip(*(ask(client, value, count, seed) for seed in range(RUNS))))
-            inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0),
-                               config)
+            inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), config)
             alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
                             one=lambda batch=inputs: model.predict_on_batch(batch))
             seconds = (first, last, alone["draw"], alone["one"])

@@ -11,8 +11,7 @@ import tempfile
 import time
 from collections import Counter
 
-import numpy as np
-from common import machine
+from common import machine, occluded_draw
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import export
@@ -56,11 +55,7 @@ def main():
 
     tf.get_logger().setLevel("ERROR")
     model = pcnn.load(MODEL)
-    config = model.config
-    blank = np.zeros((config.height, config.width, config.channels), np.int32)
-    image = pcnn.inpaint(model, blank, blank[..., :1], 1, seed=1).samples[0]
-    mask = np.ones_like(blank[..., :1])
-    mask[: round(0.75 * config.height)] = 0
+    image, mask = occluded_draw(model)
     with tempfile.TemporaryDirectory() as folder:
         ask = served(export(model, folder))
         ask(image, mask, COUNT)
@@ -69,7 +64,7 @@ def main():
     print(machine())
     print(f"{COUNT} completions, traced: {taken:.2f} s; {sum(numbers.values()):,} operations in {total:.2f} s")
     print("| kind | share | operations | most of it |\n| --- | --- | --- | --- |")
-    for kind in dict.fromkeys([*KINDS, "pixel by pixel"]):
+    for kind in (*KINDS, "pixel by pixel"):
         of = {name: s for name, s in seconds.items() if kind_of(name) == kind}
         most = ", ".join(f"{name} {s / total:.0%}" for name, s in sorted(of.items(), key=lambda item: -item[1])[:5])
         print(f"| {kind} | {sum(of.values()) / total:.0%} | {sum(numbers[name] for name in of):,} | {most} |")

@@ -11,19 +11,12 @@ import time
 from math import log
 
 import numpy as np
-from common import in_turn, machine
+from common import in_turn, machine, occluded_draw, top_hidden
 
 import pcnn_keras as pcnn
 from pcnn_keras.inference.inputs import inputs_of
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
-
-
-def top_hidden(config, share):
-    """Mask `(height, width, 1)`: the top `share` of the rows hidden."""
-    mask = np.ones((config.height, config.width, 1), np.int32)
-    mask[: round(share * config.height)] = 0
-    return mask
 
 
 def row(name, model, image, mask, count, runs=5):
@@ -48,9 +41,7 @@ def enlarged(model, factor):
 def main():
     model = pcnn.load(MODEL)
     config = model.config
-    nothing = np.zeros((config.height, config.width, config.channels), np.int32)
-    image = pcnn.inpaint(model, nothing, top_hidden(config, 1), 1, seed=1).samples[0]
-    mask = top_hidden(config, 0.75)
+    image, mask = occluded_draw(model)
     print(machine())
     print(f"{'':34}{'completions':>11} {'a pass':>11} {'passes':>8}")
     seconds = {count: row(f"{count} completions, top 75 % hidden", model, image, mask, count,
@@ -66,9 +57,7 @@ def main():
     for slices in (1, 2, 4):
         side = 32 * slices
         fresh = pcnn.build_model(config.replace(height=side, width=side, slices=slices))
-        mask_there = top_hidden(fresh.config, 0.75)
-        picture = pcnn.inpaint(fresh, np.zeros((side, side, config.channels), int), mask_there, 1).samples[0]
-        in_slices[side] = row(f"16 completions, {side} x {side}, {slices**2} slices", fresh, picture, mask_there, 16,
+        in_slices[side] = row(f"16 completions, {side} x {side}, {slices**2} slices", fresh, *occluded_draw(fresh), 16,
                               runs=2)
     print("seconds grow with the side to the power of", ", ".join(
         f"{log(in_slices[side] / in_slices[side // 2], 2):.2f} ({side // 2} to {side})" for side in (64, 128)))

@@ -10,7 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from common import in_turn, machine
+from common import in_turn, machine, occluded_draw
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import export
@@ -54,11 +54,7 @@ def main():
 
     tf.get_logger().setLevel("ERROR")
     model = pcnn.load(MODEL)
-    config = model.config
-    blank = np.zeros((config.height, config.width, config.channels), np.int32)
-    image = pcnn.inpaint(model, blank, np.zeros_like(blank[..., :1]), 1, seed=1).samples[0]
-    mask = np.ones_like(blank[..., :1])
-    mask[: round(0.75 * config.height)] = 0
+    image, mask = occluded_draw(model)
     with tempfile.TemporaryDirectory() as folder:
         ask = served(export(model, folder))
         served_draws = ask(image, mask, 16)
