@@ -13,6 +13,8 @@ from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CLASSIFIER
 from pcnn_keras.inference.predict import predict
+from pcnn_keras.network.backend import single_precision
+from pcnn_keras.network.saved import check_shapes, saved_settings, weight_shapes
 
 
 def build_classifier(config, num_classes):
@@ -55,16 +57,21 @@ def train_classifier(config, images, labels, epochs=8, seed=0):
 
 
 def load_classifier(path, config):
-    """Loads what `train_classifier` made, for a model of `config`; Keras's safe mode runs no code from it.
+    """Loads the weights of what `train_classifier` made, for a model of `config`.
+
+    Only weights are read: what one version of Keras writes of layers, an older one may refuse.
 
     Raises:
         InputError: if it is damaged, or of other images.
     """
     try:
-        classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
-        classifier.get_layer("features")
-        if classifier.input_shape[1:] != (config.height, config.width, config.channels):
-            raise ValueError(f"it is one of images of shape {classifier.input_shape[1:]}")
+        shapes, classes = weight_shapes(path), saved_settings(path)["config"]["layers"][-1]["config"]["units"]
+        if (classes,) not in shapes:
+            raise ValueError(f"it has no weights for {classes} classes")
+        with single_precision():
+            classifier = build_classifier(config, classes)
+        check_shapes(shapes, classifier)
+        classifier.load_weights(path)
     except Exception as error:  # whatever Keras's readers raise
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
     classifier.jit_compile = False

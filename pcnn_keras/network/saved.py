@@ -19,26 +19,27 @@ LARGEST_WEIGHT = 1e6
 """Trained weights stay far below it; what is above overflows within a few layers."""
 
 
-def saved_config(path):
-    """The `Config` that a model was saved with; a `ValueError` if it is of another kind."""
+def saved_settings(path):
+    """What Keras wrote of how a model is made. Other versions of Keras may not know each entry."""
     with zipfile.ZipFile(path) as archive:
         if archive.getinfo("config.json").file_size > 100_000:
             raise ValueError("its config.json is too long")
-        saved = json.loads(archive.read("config.json"))
+        return json.loads(archive.read("config.json"))
+
+
+def saved_config(path):
+    """The `Config` that a model was saved with; a `ValueError` if it is of another kind."""
+    saved = saved_settings(path)
     if not isinstance(saved, dict) or saved.get("registered_name") != REGISTERED_NAME:
         raise ValueError("it holds another kind of model")
     return Config.from_dict(saved["config"]["config"])
 
 
-def check_weights(path, config):
-    """Holds the weights in a file against settings.
-
-    Returns:
-        Their shapes, a list of tuples.
+def weight_shapes(path):
+    """Shapes of the weights in a file, a list of tuples.
 
     Raises:
-        ValueError: if a weight is no number, or so large that nothing but overflow comes of it, or if no
-            model of these settings has weights of such shapes.
+        ValueError: if a weight is no number, or so large that nothing but overflow comes of it.
     """
     weights = _saved_weights(path)
     for name, values in weights.items():
@@ -46,7 +47,12 @@ def check_weights(path, config):
             raise ValueError(f"weights in {name} are not finite numbers")
         if np.abs(values.astype(np.float64)).max(initial=0) > LARGEST_WEIGHT:
             raise ValueError(f"weights in {name} are above {LARGEST_WEIGHT:g}")
-    shapes = [values.shape for values in weights.values()]
+    return [values.shape for values in weights.values()]
+
+
+def check_weights(path, config):
+    """`weight_shapes`, and a `ValueError` too if no model of these settings has weights of such shapes."""
+    shapes = weight_shapes(path)
     needed = [(config.kernel_size, config.kernel_size, config.conditioning_shape[-1], config.filters),
               (1, 1, config.filters, config.channels * config.num_levels)]
     if config.head_filters:

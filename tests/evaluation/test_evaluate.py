@@ -1,5 +1,7 @@
 import json
+from zipfile import ZipFile
 
+import keras
 import numpy as np
 import pytest
 from conftest import TINY, enlarge, run_here, save_model
@@ -7,7 +9,8 @@ from conftest import TINY, enlarge, run_here, save_model
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import mask_specs
 from pcnn_keras.data.sources import load_labels, load_model_images
-from pcnn_keras.evaluation.classifier import build_classifier, train_classifier
+from pcnn_keras.errors import InputError
+from pcnn_keras.evaluation.classifier import build_classifier, load_classifier, train_classifier
 from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, table, unconditional
 from pcnn_keras.evaluation.visible import load_bound
 from pcnn_keras.inference.inputs import inputs_of
@@ -36,6 +39,22 @@ def test_a_classifier_learns(digits):
     config, images = digits
     _, accuracy = train_classifier(config, images, load_labels("digits"))
     assert accuracy > 0.95
+
+
+def test_a_classifier_loads_whatever_version_of_keras_wrote_it(tmp_path):
+    config = TINY.replace(height=8, width=8)
+    images = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
+    written = build_classifier(config, 3)
+    written.save(tmp_path / "now.keras")
+    with ZipFile(tmp_path / "now.keras") as now, ZipFile(tmp_path / "later.keras", "w") as later:
+        for name in now.namelist():
+            later.writestr(name, now.read(name).replace(b'"units"', b'"of_a_later_version": true, "units"'))
+    with pytest.raises(TypeError, match="of_a_later_version"):
+        keras.saving.load_model(tmp_path / "later.keras")
+    read = load_classifier(tmp_path / "later.keras", config)
+    np.testing.assert_array_equal(read(images), written(images))
+    with pytest.raises(InputError, match="later.keras cannot be read: its 12 weights are not the 12 of"):
+        load_classifier(tmp_path / "later.keras", config.replace(height=16))
 
 
 def test_likelihoods_of_the_parts(tiny):
