@@ -137,7 +137,7 @@ class MaskedConv2D(keras.layers.Conv2D):
             is then a slice without a copy, and the convolution a sum of matrix products.
         """
         kernel = ops.transpose(self._masked(self.kernel), (1, 0, 2, 3))
-        matrices = [ops.reshape(kernel[j], (-1, self.filters)) for j in range(kernel.shape[0])]
+        matrices = ops.unstack(ops.reshape(kernel, (kernel.shape[0], -1, self.filters)))
         left = self._reach[1][0]
 
         def row(window):
@@ -183,5 +183,6 @@ class _ScaledToSeen(keras.initializers.Initializer):
 def _pad(x, reaches, axis):
     """Zeros around the axes from `axis` on, or, where a reach is below zero, entries less at the end."""
     rest = [(0, 0)] * (len(x.shape) - axis - len(reaches))
-    x = x[(slice(None),) * axis + tuple(slice(min(after, 0) or None) for _, after in reaches)]
+    if any(after < 0 for _, after in reaches):
+        x = x[(slice(None),) * axis + tuple(slice(min(after, 0) or None) for _, after in reaches)]
     return ops.pad(x, [(0, 0)] * axis + [(before, max(after, 0)) for before, after in reaches] + rest)
