@@ -12,6 +12,7 @@ from PIL import Image
 import pcnn_keras as pcnn
 from pcnn_keras.commands import sample
 from pcnn_keras.data.prepare import prepare_digit
+from pcnn_keras.evaluation.classifier import build_classifier
 
 
 @pytest.fixture
@@ -80,8 +81,7 @@ def test_the_classes_of_completions_are_shown_where_the_model_has_a_classifier(p
     assert place("--image photos/a.png --mask none --num-samples 8")[1].count("classes") == 0
     assert not {"likeliest_class", "class_probability"} & {*saved(tmp_path), *lines(tmp_path)[0]}
     keras.utils.set_random_seed(0)
-    classifier = keras.Sequential([
-        keras.Input((4, 5, 1)), keras.layers.Flatten(name="features"), keras.layers.Dense(3)])
+    classifier = build_classifier(TINY, 3)
     classifier.save(tmp_path / "classifier.keras")
     out = place("--image photos/a.png --mask none all --num-samples 8 --temperature 9")[1]
     found = saved(tmp_path)
