@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pcnn_keras.errors import InputError
 
@@ -79,6 +80,27 @@ def output_folder(path: Path | str) -> Iterator[None]:
             for folder in made:
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def replacing_all(folder: Path | str) -> Iterator[Path]:
+    """`with replacing_all(folder) as aside:` what is written into `aside` goes to `folder` once all of it is written.
+
+    Raises:
+        InputError: if the disk says no: then nothing has gone there. As `replacing`, for each file.
+    """
+    with output_folder(folder):
+        try:
+            with TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as aside:
+                yield Path(aside)
+                for path in Path(aside).iterdir():
+                    with replacing(Path(folder) / path.name) as place:
+                        os.replace(path, place)
+        except (OSError, InputError) as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, OSError):  # its message would name the folder aside
+                raise unwritable(folder, cause) from error
+            raise
 
 
 @contextmanager

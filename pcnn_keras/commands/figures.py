@@ -7,7 +7,7 @@ import numpy as np
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import Config
-from pcnn_keras.files import output_folder
+from pcnn_keras.files import replacing_all
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -33,6 +33,6 @@ def main():
     levels = load_model_images(config, flags.dataset, flags.data_dir).test
     model = load(flags.model)
     chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
-    with output_folder(flags.output), Progress("Drawing figures") as progress:
-        written = draw_figures(model, levels[chosen].astype(np.int32), flags.output, flags.seed, progress)
-    print("\n".join(f"Wrote {path}" for path in written))
+    with replacing_all(flags.output) as aside, Progress("Drawing figures") as progress:
+        written = draw_figures(model, levels[chosen].astype(np.int32), aside, flags.seed, progress)
+    print("\n".join(f"Wrote {flags.output / path.name}" for path in written))

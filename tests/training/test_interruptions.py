@@ -19,7 +19,7 @@ from conftest import CONFIG, IMAGES, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import CHECKPOINT, replacing
+from pcnn_keras.files import CHECKPOINT, replacing, replacing_all
 from pcnn_keras.training.divergence import Diverged
 from pcnn_keras.training.interruptions import saying_what_is_kept
 from pcnn_keras.training.precision import OPTIONS
@@ -173,6 +173,24 @@ def test_a_file_that_cannot_grow_is_said_by_the_one_who_writes(tmp_path):
         with replacing(tmp_path / "file") as aside:
             aside.write_bytes(b"0" * 5000)
     assert not list(tmp_path.iterdir())
+
+
+def test_of_several_files_all_are_written_or_none(tmp_path):
+    def write(*sizes):
+        with replacing_all(tmp_path / "out") as aside:
+            for name, size in enumerate(sizes):
+                with replacing(aside / str(name)) as file:
+                    file.write_bytes(b"0" * size)
+
+    with files_of_at_most(1000), pytest.raises(InputError, match="out cannot be written: File too large"):
+        write(5, 5000)
+    assert not list(tmp_path.iterdir())
+    write(5, 5000)
+    with files_of_at_most(1000), pytest.raises(InputError, match="out cannot be written"):
+        write(6, 5000)
+    assert {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()} == {"0": 5, "1": 5000}
+    with pytest.raises(InputError, match="^of another kind$"), replacing_all(tmp_path / "out"):
+        raise InputError("of another kind")
 
 
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
