@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -9,6 +10,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+KINDS = {
+    "products": "MatMul|BatchMatMulV2|Conv2D(Backprop.*)?|_Fused(Batch)?MatMul(V2)?|_FusedConv2D|_Mkl.*",
+    "copies": "Concat.*|Gather.*|Slice|StridedSlice(Grad)?|Pad|Transpose|Split.*|Pack|Unpack|Tile|TensorList.*|Where"
+              "|TensorScatterUpdate|Reshape|ExpandDims|Squeeze|OneHot|Shape|BroadcastTo|SelectV2|Fill|Cast",
+    "control flow": "Enter|Exit|Merge|Switch|NextIteration|LoopCond|Identity|NoOp|Const|.*PartitionedCall|_Arg|_Retval",
+    "pixel by pixel": ".*",
+}
+"""Kinds of TensorFlow's operations, by the names of their types; the first that fits counts."""
 
 
 def machine():
@@ -53,3 +63,28 @@ def in_turn(runs, **functions):
             if i:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def random_batch(config):
+    """A training batch of the model's size, of random levels under blob masks."""
+    import tensorflow as tf
+
+    from pcnn_keras.data.blobs import random_blob_masks
+    from pcnn_keras.data.pipeline import examples
+
+    shape = (config.batch_size, config.height, config.width)
+    levels = tf.random.stateless_uniform((*shape, config.channels), (0, 0), 0, config.num_levels, tf.int32)
+    return examples(levels, random_blob_masks(*shape), config.num_levels)
+
+
+def print_kinds(seconds, numbers):
+    """Prints a table of the kinds of operations from the seconds and the number of each type."""
+    total = sum(seconds.values())
+    types = {kind: [] for kind in KINDS}
+    for name in sorted(seconds, key=seconds.get, reverse=True):
+        types[next(kind for kind, names in KINDS.items() if re.fullmatch(names, name))].append(name)
+    print("| kind | share | operations | most of it |\n| --- | --- | --- | --- |")
+    for kind, names in types.items():
+        most = ", ".join(f"{name} {seconds[name] / total:.0%}" for name in names[:5])
+        print(f"| {kind} | {sum(seconds[name] for name in names) / total:.0%} "
+              f"| {sum(numbers[name] for name in names):,} | {most} |")

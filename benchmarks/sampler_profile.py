@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 
-from common import machine, occluded_draw
+from common import machine, occluded_draw, print_kinds
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import export
@@ -19,16 +19,6 @@ from serving import served
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 COUNT = 64
-KINDS = {
-    "products": "MatMul|BatchMatMulV2|Conv2D|_FusedMatMul|_FusedConv2D|_Mkl.*|_FusedBatchMatMulV2",
-    "copies": "Concat.*|Gather.*|Slice|StridedSlice|Pad|Transpose|Split.*|Pack|Unpack|Tile|TensorList.*|Where"
-              "|TensorScatterUpdate|Reshape|ExpandDims|Squeeze|OneHot|Shape|BroadcastTo|SelectV2|Fill",
-    "control flow": "Enter|Exit|Merge|Switch|NextIteration|LoopCond|Identity|NoOp|Const|.*PartitionedCall|_Arg|_Retval",
-}
-
-
-def kind_of(operation):
-    return next((kind for kind, names in KINDS.items() if re.fullmatch(names, operation)), "pixel by pixel")
 
 
 def traced(ask):
@@ -60,14 +50,10 @@ def main():
         ask = served(export(model, folder))
         ask(image, mask, COUNT)
         taken, seconds, numbers = traced(lambda **options: ask(image, mask, COUNT, **options))
-    total = sum(seconds.values())
     print(machine())
-    print(f"{COUNT} completions, traced: {taken:.2f} s; {sum(numbers.values()):,} operations in {total:.2f} s")
-    print("| kind | share | operations | most of it |\n| --- | --- | --- | --- |")
-    for kind in (*KINDS, "pixel by pixel"):
-        of = {name: s for name, s in seconds.items() if kind_of(name) == kind}
-        most = ", ".join(f"{name} {s / total:.0%}" for name, s in sorted(of.items(), key=lambda item: -item[1])[:5])
-        print(f"| {kind} | {sum(of.values()) / total:.0%} | {sum(numbers[name] for name in of):,} | {most} |")
+    print(f"{COUNT} completions, traced: {taken:.2f} s; {sum(numbers.values()):,} operations in "
+          f"{sum(seconds.values()):.2f} s")
+    print_kinds(seconds, numbers)
 
 
 if __name__ == "__main__":

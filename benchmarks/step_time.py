@@ -6,7 +6,7 @@
 import sys
 import time
 
-from common import in_turn, machine
+from common import in_turn, machine, random_batch
 
 import pcnn_keras as pcnn
 
@@ -33,14 +33,11 @@ def matmul_rate(size=2048):
 def main():
     import tensorflow as tf
 
-    from pcnn_keras.data import pipeline
     from pcnn_keras.network import masked
     from pcnn_keras.training.compile import compile_model
 
     config = pcnn.Config.preset("paper-mnist")
-    levels = tf.cast(tf.random.stateless_uniform((config.batch_size, 28, 28, 1), (0, 0)) < 0.2, tf.int32)
-    masks = pcnn.random_blob_masks(config.batch_size, 28, 28)
-    batch = pipeline.examples(levels, masks, config.num_levels)
+    batch = random_batch(config)
 
     def prepare():
         model = pcnn.build_model(config)
