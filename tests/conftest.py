@@ -182,3 +182,11 @@ def assert_same_completions(found, expected):
     in_draw_order = (Completions(each.samples, -each.draw, each.log_likelihood).ranked() for each in (found, expected))
     for ours, theirs in zip(*in_draw_order):
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests counted, with `record_property("counts", …)`, is said at the end."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "counts":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")

@@ -101,7 +101,7 @@ def run_with(fault, folder):
 
 @pytest.mark.full
 @pytest.mark.timeout(4 * 3600)
-def test_a_drive_of_faults(place, tmp_path):
+def test_a_drive_of_faults(place, tmp_path, record_property):
     print("PCNN_SEED", SEED)
     for script in ("train.py", "sample.py"):
         shutil.copy(ROOT / script, place)
@@ -110,6 +110,6 @@ def test_a_drive_of_faults(place, tmp_path):
         outcomes = list(pool.map(lambda number, fault: run_with(fault, shutil.copytree(place, tmp_path / str(number))),
                                  range(RUNS), [faults(rng) for _ in range(RUNS)]))
     codes, wrong = Counter(code for code, _ in outcomes), [what for _, what in outcomes if what]
-    print(f"{RUNS} runs, exit codes {dict(codes)}")
+    record_property("counts", f"{RUNS} runs, exit codes {dict(codes)}, PCNN_SEED={SEED}")
     assert not wrong, f"PCNN_SEED={SEED}\n" + "\n\n".join(wrong)
     assert set(codes) == {0, 2} or RUNS < 50

@@ -59,9 +59,10 @@ def family(what, **strategies):
 
         @pytest.mark.full
         @pytest.mark.timeout(3600)
-        def many(place):
+        def many(place, record_property):
             try_cases(place, FULL)
             works, refused = outcomes[what, "works"], outcomes[what, "refused"]
+            record_property("counts", f"{works} cases work, {refused} are refused")
             assert works and refused and works + refused >= min(FULL, 100), outcomes
         return few, many
     return decorate
@@ -78,7 +79,6 @@ def place(tmp_path_factory):
     os.chdir(folder)
     yield folder
     os.chdir(before)
-    print(dict(outcomes))
 
 
 def picture(shape, seed=0):
