@@ -172,12 +172,12 @@ class _Grid:
 
     def save(self, path):
         with replacing(path) as aside:
-            self._image.save(aside)
+            self._image.save(aside, format="png")
 
 
 def _save(figure, path):
     with replacing(path) as aside:
-        figure.savefig(aside, dpi=112)
+        figure.savefig(aside, dpi=112, format="png")
 
 
 @default_style()

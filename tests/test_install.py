@@ -45,6 +45,7 @@ def test_a_digit_is_completed_in_an_empty_folder(installed, tmp_path, program, m
     assert [path.name for path in tmp_path.iterdir()] == ["samples"]
     with np.load(tmp_path / "samples" / "samples.npz") as file:
         assert file["samples"].shape == (4, 2, 28, 28, 1) and (file["log_likelihood"] < 0).all()
+        assert file["likeliest_class"].shape == (4, 2)
 
 
 @pytest.mark.full

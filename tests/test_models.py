@@ -40,3 +40,4 @@ def test_the_wheel_has_all_packages_and_the_models_with_their_cards():
     for package, folder in built["package-dir"].items():
         assert shipped_models()[package.rpartition(".")[2]] == ROOT / folder
         assert all([*(ROOT / folder).glob(pattern)] for pattern in built["package-data"][package])
+        assert "*.keras" in built["package-data"][package]  # the classifier, too

@@ -134,7 +134,7 @@ def load_model_images(config: Config, dataset: str | None = None, data_dir: Path
     dataset = dataset or config.dataset
     shape = (config.height, config.width, config.channels)
     side = config.height if config.height == config.width else None
-    images = load_images(dataset, data_dir, side, grayscale=config.channels == 1)
+    images = load_images(dataset, data_dir, side, config.channels == 1, config.slices)
     if images.test.shape[1:] != shape:
         raise InputError(f"The images of {dataset!r} are of shape {images.test.shape[1:]}, the model's of {shape}.")
     return images.quantized(config.num_levels)

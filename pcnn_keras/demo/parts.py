@@ -209,8 +209,9 @@ def progression(result, chosen):
 def command(result, kept):
     """The command line that draws these completions again, beside the downloaded image.png and mask.png."""
     count = len(result.completions.draw)
-    words = ["python", "sample.py", "--model", result.opened.folder, "--image", "image.png", "--prepare", "none",
-             "--mask", "mask.png", "--num-samples", count, "--temperature", result.temperature, "--seed", result.seed]
+    words = ["python", "-m", "pcnn_keras", "sample", "--model", result.opened.folder, "--image", "image.png",
+             "--prepare", "none", "--mask", "mask.png", "--num-samples", count, "--temperature", result.temperature,
+             "--seed", result.seed]
     words += ["--candidates", result.candidates] if result.candidates else []
     return shlex.join(map(str, words + (["--keep-best", kept] if kept < count else [])))
 

@@ -7,7 +7,7 @@
 Every input is checked inside the graph: what does not fit is an INVALID_ARGUMENT error that says so.
 """
 
-import shutil
+import tempfile
 from pathlib import Path
 
 import keras
@@ -166,18 +166,18 @@ def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     log_likelihood(model, nothing, nothing[..., :1])
 
     there = [int(path.name) for path in Path(folder).glob("[0-9]*") if path.name.isdecimal()]
-    target, aside = Path(folder) / str(max(there, default=0) + 1), Path(folder) / ".export.tmp"
+    target = Path(folder) / str(max(there, default=0) + 1)
     try:
-        shutil.rmtree(aside, ignore_errors=True)
         make_folder(folder)
-        archive, endpoints = keras.export.ExportArchive(), signatures(model)
-        for name, (function, specs) in endpoints.items():
-            archive.add_endpoint(name, function, input_signature=specs)
-        archive.write_out(aside, verbose=False)
-        write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
-        aside.rename(target)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as own:  # what a server would read is whole
+            aside = Path(own) / target.name
+            archive, endpoints = keras.export.ExportArchive(), signatures(model)
+            for name, (function, specs) in endpoints.items():
+                archive.add_endpoint(name, function, input_signature=specs)
+            archive.write_out(aside, verbose=False)
+            write_warm_up(aside / "assets.extra" / "tf_serving_warmup_requests", _first_requests(endpoints))
+            aside.rename(target)
     except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
         raise unwritable(folder, error) from error
     return target
 

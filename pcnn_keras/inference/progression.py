@@ -16,8 +16,8 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from pcnn_keras.data.slices import slice_of
-from pcnn_keras.errors import InputError
-from pcnn_keras.inference.inputs import as_array, check_images
+from pcnn_keras.errors import InputError, expect_whole
+from pcnn_keras.inference.inputs import as_array, check_images, read_inputs
 from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
 from pcnn_keras.inference.sampling import Request, check_seeds, complete, inpaint, occlude
 from pcnn_keras.network.model import PixelConstrainedCNN
@@ -75,12 +75,13 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
     Raises:
         InputError: if an argument is out of range or does not fit the model.
     """
-    if (num_stages is not None and num_stages < 2) or num_continuations < 1:
-        raise InputError("At least 2 stages and 1 continuation are needed. "
-                         f"Received: {num_stages} and {num_continuations}.")
+    if num_stages is not None:
+        expect_whole("num_stages", num_stages, 2, 10**6)
+    expect_whole("num_continuations", num_continuations, 1, 10**6)
     seed = int(check_seeds(seed, 1)[0])
-    images, masks = check_images(model.config, as_array("image", image)[None], as_array("mask", mask)[None],
-                                 ("image", "mask"))
+    images, masks, _ = read_inputs(model.config, image, mask, ("image", "mask"))
+    if len(images) != 1:
+        raise InputError(f"Expected one image. Received: {len(images)}.")
     if sample is None:
         sample = inpaint(model, images[0], masks[0], 1, seed=seed).samples[0]
     sample = check_images(model.config, as_array("sample", sample)[None], masks, ("sample", "mask"))[0][0]

@@ -70,7 +70,9 @@ class Checkpoint:
             progress = about["step"], about["history"], about["seconds"]
             metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
             variables = [(variable, arrays[name]) for variable, name in _named(model)]
-        except (OSError, ValueError, KeyError, EOFError, TypeError, RecursionError, zipfile.BadZipFile) as error:
+            if any(tuple(variable.shape) != value.shape for variable, value in variables):
+                raise ValueError("its weights are of other shapes")
+        except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
             raise InputError(f"{self._path} cannot be read: {' '.join(str(error).split())}.") from error
         config = self._run.config
         if name := config.obstacle(settings):

@@ -10,12 +10,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from pcnn_keras.config import Config
 from pcnn_keras.data import pipeline
 from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
@@ -71,6 +72,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     output, strategy, keeping = Path(output), strategy or Single(), keeping or Keeping()
     draw = masks if callable(masks) else None
     if masks is not None:
+        if not callable(masks) and (isinstance(masks, str) or not isinstance(masks, Iterable)):
+            raise InputError(f"`masks` must be a list of mask specifications or a function. Received: {shown(masks)}.")
         config = config.replace(masks=(_name(masks),) if callable(masks) else tuple(masks))
     _check_images(config, images, strategy.replicas)
     _check_masks(config, draw)
@@ -138,9 +141,12 @@ def _check_images(config, images, replicas):
         raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
     shape = (config.height, config.width, config.channels)
     for part in (images.train, images.validation):
-        if part.shape[1:] != shape or part.max() >= config.num_levels:
-            raise InputError(f"Expected images of shape {shape} and levels below {config.num_levels}. "
-                             f"Received: {part.shape[1:]}, {part.max()}.")
+        if not isinstance(part, np.ndarray) or part.dtype.kind not in "iu" or part.shape[1:] != shape or not len(part):
+            raise InputError(f"Expected images of shape {shape}, arrays of whole numbers. Received: "
+                             f"{getattr(part, 'dtype', type(part).__name__)} {getattr(part, 'shape', '')}.")
+        if part.min() < 0 or part.max() >= config.num_levels:
+            raise InputError(f"Expected levels from 0 to {config.num_levels - 1}. "
+                             f"Received: {part.min()} to {part.max()}.")
     if config.batch_size % replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among {replicas} devices.")
     if len(images.validation) < replicas:

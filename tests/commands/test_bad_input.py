@@ -456,6 +456,10 @@ test_a_few_arrays, test_many_arrays = family(
 def test_the_images_of_a_run_must_fit_its_settings(tmp_path):
     with pytest.raises(InputError, match="shape"):
         training.train(CONFIG.replace(height=7), IMAGES, tmp_path)
-    with pytest.raises(InputError, match="levels below 2"):
-        training.train(CONFIG, IMAGES._replace(train=IMAGES.train + 5), tmp_path)
+    for train in (IMAGES.train + 5, IMAGES.train.astype(int) - 1):
+        with pytest.raises(InputError, match="levels from 0 to 1"):
+            training.train(CONFIG, IMAGES._replace(train=train), tmp_path)
+    for train in (IMAGES.train / 2, IMAGES.train.tolist(), IMAGES.train[:0]):  # bytes as shares are no levels
+        with pytest.raises(InputError, match="whole numbers"):
+            training.train(CONFIG, IMAGES._replace(train=train), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -41,9 +41,9 @@ def test_a_table_has_the_settings_that_differ_and_what_came_of_them(runs):
 
 
 def test_a_picture_has_the_curves(runs, tmp_path):
-    code, out, errors = compare("one", "two", "--output", "curves.png")
-    assert (code, errors) == (0, "") and out.endswith("Wrote curves.png.\n")
-    with Image.open(tmp_path / "curves.png") as picture:
+    code, out, errors = compare("one", "two", "--output", "curves")
+    assert (code, errors) == (0, "") and out.endswith("Wrote curves.\n")
+    with Image.open(tmp_path / "curves") as picture:
         assert len(picture.convert("RGB").getcolors(2**20)) > 20
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pipeline import examples, held_out_batches, held_out_masks, training_batches
-from pcnn_keras.data.sources import load_images
+from pcnn_keras.data.sources import load_images, load_model_images
 from pcnn_keras.errors import InputError
 
 CONFIG = TINY.replace(num_levels=256, batch_size=4, max_num_blobs=1, iter_min=0, iter_max=2, seed=3)
@@ -204,10 +204,12 @@ def test_a_folder_of_many_sizes_needs_size(tmp_path):
 
 def test_a_folder_of_large_images_needs_size(tmp_path):
     for i in range(12):
-        write(tmp_path / f"{i:02}.png", 65, 20)
+        write(tmp_path / f"{i:02}.png", 66, 20)
     assert "--size" in refused("folder", tmp_path)
-    assert load_images("folder", tmp_path, size=65).train.shape[1:] == (65, 65, 1)
-    assert load_images("folder", tmp_path, slices=2).train.shape[1:] == (65, 20, 1)
+    assert load_images("folder", tmp_path, size=66).train.shape[1:] == (66, 66, 1)
+    assert load_images("folder", tmp_path, slices=2).train.shape[1:] == (66, 20, 1)
+    config = TINY.replace(dataset="folder", height=66, width=20, slices=2, merge="blocks")
+    assert load_model_images(config, data_dir=tmp_path).train.shape[1:] == (66, 20, 1)
 
 
 @pytest.mark.parametrize("coloured", [0, 11, 24])

@@ -39,6 +39,8 @@ def test_a_given_completion_is_followed(tiny, image):
     result = pcnn.probability_progression(tiny, image, MASK, sample, num_stages=3, num_continuations=2)
     np.testing.assert_array_equal(result.sample, sample)
     np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), sample)
+    alike = pcnn.probability_progression(tiny, image[..., 0], MASK[..., 0], sample, num_stages=3, num_continuations=2)
+    np.testing.assert_array_equal(alike.probabilities, result.probabilities)
     with pytest.raises(pcnn.InputError, match="visible"):
         pcnn.probability_progression(tiny, 1 - image, MASK, sample)
 
@@ -61,7 +63,9 @@ def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known
     np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", [{"num_stages": 1}, {"num_continuations": 0}, {"seed": -1},
+@pytest.mark.parametrize("change", [{"num_stages": 1}, {"num_continuations": 0}, {"num_stages": "3"},
+                                    {"num_stages": 2.5}, {"num_continuations": None}, {"image": np.zeros((2, 4, 5, 1))},
+                                    {"seed": -1},
                                     {"seed": -1, "sample": np.zeros((4, 5, 1), int)}, {"sample": [[1], [[2]]]},
                                     {"mask": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}])
 def test_bad_arguments_are_input_errors(tiny, image, change):

@@ -153,6 +153,11 @@ def test_masks_are_given_as_specifications_too(tmp_path):
     assert model.config == short.replace(masks=("none", "bottom:1"))
 
 
+@pytest.mark.parametrize("masks", ["blobs", 5])
+def test_masks_are_a_list_or_a_function(tmp_path, masks):
+    assert "`masks` must be a list" in mistake(CONFIG, IMAGES, tmp_path / "run", masks=masks)
+
+
 @pytest.mark.parametrize("masks", [
     lambda batch, height, width, seed: np.zeros((batch, height, width, 1), int),  # the same in every step
     lambda batch, height, width, seed: tf.zeros((batch, height, width)),
