@@ -71,10 +71,12 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     expect_tensorflow("Training")
     output, strategy, keeping = Path(output), strategy or Single(), keeping or Keeping()
     draw = masks if callable(masks) else None
-    if masks is not None:
-        if not callable(masks) and (isinstance(masks, str) or not isinstance(masks, Iterable)):
+    if draw:
+        config = config.replace(masks=(_name(draw),))
+    elif masks is not None:
+        if isinstance(masks, str) or not isinstance(masks, Iterable):
             raise InputError(f"`masks` must be a list of mask specifications or a function. Received: {shown(masks)}.")
-        config = config.replace(masks=(_name(masks),) if callable(masks) else tuple(masks))
+        config = config.replace(masks=tuple(masks))
     _check_images(config, images, strategy.replicas)
     _check_masks(config, draw)
     if resume and not (output / CHECKPOINT).is_file():

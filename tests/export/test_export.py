@@ -136,6 +136,16 @@ def test_an_export_is_the_next_version(tiny_models, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"9", "10", "11", "notes", "07.old"}
 
 
+def test_an_export_that_is_stopped_leaves_nothing(tiny_models, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pcnn_keras.export.signatures.write_warm_up", stop)
+    with pytest.raises(KeyboardInterrupt):
+        export(tiny_models["grey"], tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_another_backend_is_said_with_the_way_on(tiny_models, tmp_path, monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(pcnn.InputError, match="SavedModel.*'jax'.*KERAS_BACKEND=tensorflow"):

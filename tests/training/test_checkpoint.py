@@ -35,6 +35,8 @@ def test_a_checkpoint_that_lacks_something_is_a_mistake(run, tmp_path):
     for lost in ("run", "model/000", "optimizer/000"):
         np.savez(tmp_path / CHECKPOINT, **{name: value for name, value in arrays.items() if name != lost})
         assert CHECKPOINT in mistake(tmp_path)
+    np.savez(tmp_path / CHECKPOINT, **{**arrays, "model/000": arrays["model/000"][..., :1]})
+    assert "other shapes" in mistake(tmp_path)
     for run_of in ("{}", "[]", "[" * 100_000):
         np.savez(tmp_path / CHECKPOINT, **{**arrays, "run": run_of})
         assert CHECKPOINT in mistake(tmp_path)
