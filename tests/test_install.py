@@ -54,3 +54,9 @@ def test_models_load_by_name(installed, tmp_path):
     code = 'import pcnn_keras as pcnn; print(*(pcnn.load(name).config.dataset for name in ("mnist", "digits")))'
     assert call(installed / "python", "-c", code, cwd=tmp_path) == "mnist digits"
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.full
+def test_what_the_page_needs_is_an_extra(installed, tmp_path):
+    code = 'from importlib.metadata import requires; print(*(line for line in requires("pcnn_keras") if "gradio" in line))'
+    assert call(installed / "python", "-c", code, cwd=tmp_path) == 'gradio<7,>=6.31; extra == "demo"'

@@ -34,7 +34,7 @@ def main():
     flags = parser.parse_args()
     folders = find_models(flags.model)
     if not importlib.util.find_spec("gradio"):
-        raise InputError("The page needs Gradio: pip install -r requirements-demo.txt")
+        raise InputError("The page needs Gradio: pip install 'gradio<7'")
 
     with tempfile.TemporaryDirectory(prefix="pcnn-demo-") as folder:
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")

@@ -1,6 +1,7 @@
 """What `sample.py` says of completions, and the files that it leaves for each image."""
 
 import json
+import re
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -90,14 +91,21 @@ def records(drawn):
 
 
 def save_image(folder, drawn, num_levels):
-    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up."""
+    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up.
+
+    An earlier run's, of the same names, are replaced, and none of them is left beside these.
+    """
     make_folder(folder)
     save_grid(folder / "grid.png", *stacked(drawn.cases), drawn.completions, num_levels, drawn.kept,
               [*map(label, drawn.cases)], drawn.classes)
-    for i, (samples, shown) in enumerate(zip(drawn.completions.samples, drawn.kept)):
-        for rank in np.flatnonzero(shown):
-            with replacing(folder / f"{i + 1}-{rank + 1}.png") as aside:
-                aside.write_bytes(png(to_bytes(samples[rank], num_levels)))
+    pictures = {folder / f"{mask + 1}-{rank + 1}.png": drawn.completions.samples[mask, rank]
+                for mask, rank in np.argwhere(drawn.kept)}
+    for path, levels in pictures.items():
+        with replacing(path) as aside:
+            aside.write_bytes(png(to_bytes(levels, num_levels)))
+    for path in folder.iterdir():
+        if path not in pictures and re.fullmatch(r"[1-9]\d*-[1-9]\d*\.png", path.name):
+            path.unlink()
 
 
 class Folders:

@@ -192,9 +192,12 @@ def main():
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
     tell(first_rows)
+    progression = flags.output / "progression.png"
     if flags.progression:
-        written.append(flags.output / "progression.png")
-        draw_progressions(written[-1], model, first_rows, labels)
+        draw_progressions(progression, model, first_rows, labels)
+        written.append(progression)
+    elif progression.is_file():
+        progression.unlink()  # of an earlier run
     folders = ", and a folder for each image" if files and len(files) > 1 else ""
     print(f"Wrote {', '.join(map(str, written))}{folders}.")
     if files and files.failed:

@@ -64,6 +64,15 @@ def test_a_folder_and_files_each_with_the_mask_of_its_name(place, tmp_path, monk
     assert "b.jpg, b.png: 12 of 20 pixels hidden, log-likelihoods " in out
 
 
+def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
+    assert place("--image photos --mask left:2 left:4 --progression")[0] == 0
+    folder = tmp_path / "samples"
+    (folder / "a" / "1-2 mine.png").touch()
+    assert place("--image photos --mask left:2 --keep-best 1")[0] == 0
+    assert {path.name for path in (folder / "a").iterdir()} == {"grid.png", "1-1.png", "1-2 mine.png"}
+    assert not (folder / "progression.png").exists()
+
+
 def test_results_have_a_line_for_each_completion(place, tmp_path):
     assert place("--image photos/a.png --mask left:2 all --seed 7")[0] == 0
     found = saved(tmp_path)
