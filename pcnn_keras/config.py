@@ -1,9 +1,10 @@
-"""What a model is and how it is trained: one frozen dataclass and the paper's presets.
+"""What a model is and how it is trained: one frozen dataclass and its presets.
 
 A setting is declared once: its type, value, range, the flag that sets it, what the flag's help says, and
 whether it may change while a run goes on. Checks, messages and the flags of `train` follow from that.
-The presets hold what appendix A of Dupont & Suresha (AISTATS 2019) fixes. Every field below
-"departures" is a setting of ours; docs/experiments.md says what was measured.
+The presets "paper-mnist" and "paper-celeba" hold what appendix A of Dupont & Suresha (AISTATS 2019) fixes, the
+others what measured best. Every field below "departures" is a setting of ours; docs/experiments.md says what
+was measured.
 """
 
 import dataclasses
@@ -86,9 +87,9 @@ class Config:
     alpha: float = setting(
         1.0, "weight of the conditional head's log-likelihood (equation 4)", least=0, changeable=True)
     learning_rate: float = setting(4e-4, "rate of Adam, as the paper gives it", above=0, changeable=True)
-    batch_size: int = setting(64, "images a step", least=1)
+    batch_size: int = setting(64, "images per step", least=1)
     epochs: int = setting(50, "epochs to train for, those before a --resume included", least=1, changeable=True)
-    steps_per_epoch: int = setting(0, "steps an epoch; 0: one pass over the training images", least=0)
+    steps_per_epoch: int = setting(0, "steps per epoch; 0: one pass over the training images", least=0)
     max_num_blobs: int = setting(4, "most blobs in a mask (Algorithm 1)", least=1, most=MOST_BLOBS, flag="--max-blobs")
     iter_min: int = setting(2, "fewest iterations of a blob", least=0, flag="--min-iters")
     iter_max: int = setting(7, "most iterations of a blob", least=0, most=MOST_BLOBS, flag="--max-iters")
@@ -159,6 +160,11 @@ class Config:
     def blobs(self) -> str:
         """The blobs that the model is trained with, as `parse_mask` takes them."""
         return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
+
+    @property
+    def bottom(self) -> str:
+        """The bottom quarter, as `parse_mask` takes it: the mask of examples."""
+        return f"bottom:{self.height // 4}"
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with some fields changed."""
@@ -259,18 +265,26 @@ def _check_together(config: Config) -> None:
 PAPER: dict[str, Any] = {"schedule": "constant", "loss_pixels": "hidden", "clip_norm": 0.0}
 """Where the paper is not silent: the rate, the loss of equation 2, gradients as they are."""
 
+CELEBA: dict[str, Any] = {
+    "dataset": "celeba", "height": 32, "width": 32, "channels": 3, "num_levels": 32, "filters": 66, "prior_depth": 16,
+    "head_filters": 1023,
+}
+"""The images, and the prior of the paper's size."""
+
 MEASURED: dict[str, Any] = {
     "merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
-    "batch_size": 16, "schedule_peak": 8.0,
+    "batch_size": 16,
 }
 """What measured best, whatever the data (docs/experiments.md)."""
 
 PRESETS = {
     "mnist": Config(
-        epochs=8, masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"), **MEASURED),
+        epochs=8, schedule_peak=8.0, **MEASURED,
+        masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"),
+    ),
     "celeba": Config(
-        dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
-        conditioning_depth=17, head_filters=1023, epochs=60,
+        epochs=12, augmentation="flip", **CELEBA, **MEASURED,
+        masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:8", "left:16", "none"),
     ),
     "digits": Config(
         dataset="digits", height=8, width=8, num_levels=4, filters=16, prior_depth=3,
@@ -279,5 +293,5 @@ PRESETS = {
         masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:2", "left:4", "none"),
     ),
     "paper-mnist": Config(**PAPER),
+    "paper-celeba": Config(conditioning_depth=17, epochs=60, **CELEBA, **PAPER),
 }
-PRESETS["paper-celeba"] = PRESETS["celeba"].replace(**PAPER)

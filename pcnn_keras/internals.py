@@ -66,8 +66,6 @@ def weights_of_zeros() -> Iterator[None]:
             drawing.__call__ = draw
 
 
-
-
 def build_metrics(model: Any, batch_spec: Any) -> None:
     """Makes the variables of a compiled model's metrics and losses, which Keras makes in the first step otherwise.
 

@@ -6,7 +6,7 @@ from itertools import repeat
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pcnn_keras.data.pixels import to_bytes
+from pcnn_keras.data.pixels import expected_bytes, to_bytes
 from pcnn_keras.files import replacing
 from pcnn_keras.style import colormaps, default_style, font, new_figure
 
@@ -51,12 +51,6 @@ def probability_map(probabilities, sample, mask, num_levels):
 def probability_colours(values):
     """Numbers from 0 to 1 as RGB bytes `(…, 3)`: none of them is black, white or grey."""
     return colormaps["plasma_r"](values, bytes=True)[..., :3]
-
-
-def expected_level(probabilities):
-    """Expected brightness of each pixel: uint8 `(…, height, width, channels)` from `(…, channels, num_levels)`."""
-    num_levels = probabilities.shape[-1]
-    return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
 
 
 def completion_grid(path, images, masks, samples, log_likelihood, num_levels, titles=(), labels=(),
@@ -110,7 +104,7 @@ def progression_grid(path, images, masks, progressions, labels=()):
     titles = ["visible", *(f"{i / (stages - 1):.0%} drawn" for i in range(stages))]
     grid = _Grid(len(progressions), len(titles), images[0].shape[:2], titles, labels)
     for i, (image, mask, progression) in enumerate(zip(images, masks, progressions)):
-        for k, picture in enumerate([occluded(image, mask, num_levels), *expected_level(progression.probabilities)]):
+        for k, picture in enumerate([occluded(image, mask, num_levels), *expected_bytes(progression.probabilities)]):
             grid.show(i, k, picture)
     grid.save(path)
 
@@ -213,4 +207,3 @@ def _save_curves(figure, axis, path):
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
     _save(figure, path)
-

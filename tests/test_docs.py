@@ -6,14 +6,13 @@ import re
 import subprocess
 import sys
 from itertools import chain
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import settings
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / path for path in subprocess.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True,
     text=True).stdout.split()]

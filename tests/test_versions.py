@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 VERSIONS = [("2.20.0", "3.13.2"), ("2.20.0", "3.15.1"), ("2.21.0", "3.14.0")]
 
 

@@ -166,7 +166,7 @@ def draw(flags, model, cases, groups):
 def main():
     flags = parse()
     config = Config.of_model(flags.model)
-    specs = flags.mask or [f"bottom:{config.height // 4}"]
+    specs = flags.mask or [config.bottom]
     masks = Masks(specs, flags.mask_dir, (config.height, config.width), flags.mask_hides)
     files = file_cases(flags, config, masks)
     if files:  # a mistake in the first ones is said before anything slow is imported

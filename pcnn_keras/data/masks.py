@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.config import MOST_BLOBS
+from pcnn_keras.config import MOST_BLOBS, Config
 from pcnn_keras.data.images import pixels_of, read_image
 from pcnn_keras.data.prepare import Picture, centre_picture
 from pcnn_keras.errors import InputError, shown
@@ -21,9 +21,6 @@ PARAMETERS = {
 
 FUNCTION = "function"
 """What a setting `masks` begins with, before a colon and a name, where a function of the caller's draws them."""
-
-DEFAULT_BLOBS = "4,2,7"
-"""The paper's: what `blobs` means without numbers."""
 
 
 class MaskKind(NamedTuple):
@@ -83,7 +80,7 @@ def mask_kind(spec: str, files: bool = True) -> MaskKind:
             raise InputError(f"Mask {spec!r} is neither a file nor one of: {_usage()}.")
         return MaskKind("file", (spec,))
     if name == "blobs":
-        text = text or DEFAULT_BLOBS
+        text = text or Config().blobs.partition(":")[2]  # the paper's
     numbers = _numbers(spec, text, PARAMETERS[name], float if name == "random" else int)
     if name == "random" and not 0 <= numbers[0] <= 1:
         raise InputError(f"Mask {spec!r}: the share must be from 0 to 1.")
@@ -201,6 +198,6 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
 
 def mask_specs(config):
     """The six masks that models are judged by, as `--mask` has them, by name: blobs are those of the training."""
-    others = (f"bottom:{config.height // 4}", f"top:{config.height // 2}", f"left:{config.width // 2}",
+    others = (config.bottom, f"top:{config.height // 2}", f"left:{config.width // 2}",
               "random:0.15", "none")
     return {"blobs": config.blobs, **{spec: spec for spec in others}}

@@ -89,6 +89,12 @@ def to_bytes(levels: ArrayLike, num_levels: int) -> np.ndarray:
     return np.clip(np.round(levels * (255 / (num_levels - 1))), lowest, above - 1).astype(np.uint8)
 
 
+def expected_bytes(probabilities: np.ndarray) -> np.ndarray:
+    """Expected brightness of each pixel: uint8 `(…, height, width, channels)` from `(…, channels, num_levels)`."""
+    num_levels = probabilities.shape[-1]
+    return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
+
+
 def conditioning_input(image: Any, mask: Any, concatenate: Callable) -> Any:
     """What the conditioning network sees: the image with hidden pixels at 0, and the mask.
 

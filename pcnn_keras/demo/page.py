@@ -95,7 +95,10 @@ def build(folders):
 
 
 def in_range(slider):
-    """The slider, which says on the page, not in the log, what it does not take: a request may hold anything."""
+    """The slider, which says on the page, not in the log, what it does not take: a request may hold anything.
+
+    Its own method is replaced: of a class of ours Gradio would write a description beside the file.
+    """
     preprocess = slider.preprocess
 
     def checked(value):

@@ -11,7 +11,7 @@ import numpy as np
 
 from pcnn_keras.data.images import list_images, png, read_image, read_levels
 from pcnn_keras.data.masks import mask_kind, parse_mask
-from pcnn_keras.data.pixels import quantize, to_bytes
+from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
 from pcnn_keras.data.prepare import prepare
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference.completions import Completions, save_completions
@@ -20,7 +20,7 @@ from pcnn_keras.inference.likelihood import pixel_probabilities
 from pcnn_keras.inference.progression import progression_stages
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import load
-from pcnn_keras.plots import bar_lengths, expected_level, probability_colours, probability_map
+from pcnn_keras.plots import bar_lengths, probability_colours, probability_map
 
 MOST = 64
 """Most completions at a time."""
@@ -91,7 +91,7 @@ def painted(value, config):
 def presets(config):
     """Masks to choose from, of a size that fits the image."""
     height, width = config.height, config.width
-    return [f"bottom:{height // 4}", f"top:{height // 2}", f"left:{width // 2}", f"right:{width // 2}",
+    return [config.bottom, f"top:{height // 2}", f"left:{width // 2}", f"right:{width // 2}",
             f"center:{min(height, width) // 2}", f"edge:{min(height, width) // 7}", "random:0.15",
             config.blobs, "none", "all"]
 
@@ -199,7 +199,7 @@ def progression(result, chosen):
     rows = int((result.mask == 0).any(axis=(1, 2)).sum())
     for stage in progression_stages(result.opened.model, result.image, result.mask, result.completions.samples[chosen],
                                     None, CONTINUATIONS, result.seed):
-        frames.append(expected_level(stage.probabilities))
+        frames.append(expected_bytes(stage.probabilities))
         yield figure("Progression", picture(frames[-1], "expected level of each pixel"),
                      f"of completion {chosen + 1}: {len(frames) - 1} of {rows} rows drawn")
     yield figure("Progression", picture(frames, "expected level of each pixel, row by row"),

@@ -25,7 +25,7 @@ def draw_figures(model, images, output, seed=0, progress=None):
     config = model.config
     blobs = random_blob_masks(24, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
                               seed).numpy()
-    bottom = np.stack([parse_mask(f"bottom:{config.height // 4}", config.height, config.width)(0)] * len(images))
+    bottom = np.stack([parse_mask(config.bottom, config.height, config.width)(0)] * len(images))
     written = []
 
     def path(name):

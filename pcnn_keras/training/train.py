@@ -171,7 +171,5 @@ def _name(function):
 
 def _writers(run, images, keeping, total_steps, terminal):
     """The callbacks of the process that writes the run's folder."""
-    writers = [RunFiles(run, images.validation, keeping.pictures), Pace(run, total_steps, None if terminal else 60)]
-    if keras.backend.backend() == "tensorflow":
-        writers.append(keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False))
-    return writers
+    return [RunFiles(run, images.validation, keeping.pictures), Pace(run, total_steps, None if terminal else 60),
+            keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False)]

@@ -1,4 +1,4 @@
-"""Several devices do what one does: training to 1e-6, sampling exactly. Two machines are two processes on loopback."""
+"""Several devices do what one does: training to 2e-6, sampling exactly. Two machines are two processes on loopback."""
 
 import contextlib
 import json
@@ -7,19 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import STEPS, TINY, enlarge, history
+from conftest import ROOT, STEPS, TINY, enlarge, history
 from test_training import weights
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError
 from pcnn_keras.training.devices import MultiWorker
 
-HERE = Path(__file__).parents[1]
 MEANS_OF_BATCHES = ("val_logits_loss", "val_conditional_logits_loss")
 
 
@@ -56,9 +54,9 @@ def same_figures(folder):
 
 
 def start(script, *arguments, **environment):
-    return subprocess.Popen([sys.executable, HERE / script, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, cwd=HERE.parent,
-                            env={**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONWARNINGS": "ignore",
+    return subprocess.Popen([sys.executable, ROOT / "tests" / script, *map(str, arguments)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+                            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore",
                                  "TF_CPP_MIN_LOG_LEVEL": "3", **environment})
 
 

@@ -9,13 +9,12 @@ import shutil
 import signal
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CONFIG, IMAGES, STEPS, history
+from conftest import CONFIG, IMAGES, ROOT, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
@@ -25,8 +24,6 @@ from pcnn_keras.training.interruptions import saying_what_is_kept
 from pcnn_keras.training.precision import OPTIONS
 from pcnn_keras.training.run import Keeping
 from pcnn_keras.training.run_files import check_space
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
