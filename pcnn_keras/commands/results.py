@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -78,8 +79,8 @@ def shares(classes):
     return ", ".join(f"{name} in {100 * count / len(classes):.0f} %" for name, count in Counter(classes).most_common())
 
 
-def records(drawn):
-    """The lines of `results.jsonl`."""
+def records(drawn, folder=None):
+    """The lines of `results.jsonl`; `folder` is where `save_image` has saved them, or None."""
     for i, case in enumerate(drawn.cases):
         hidden = int((case.mask == 0).sum())
         nats_and_draws = zip(drawn.completions.log_likelihood[i].tolist(), drawn.completions.draw[i].tolist())
@@ -87,25 +88,29 @@ def records(drawn):
             yield json.dumps({
                 "file": case.file, "mask": case.mask_name, "seed": int(case.seed), "draw": draw,
                 "log_likelihood": nats, "nats_per_hidden_pixel": -nats / hidden if hidden else None,
+                "picture": f"{folder.name}/{i + 1}-{k + 1}.png" if folder and drawn.kept[i, k] else None,
                 **{name: values[i, k].item() for name, values in drawn.classes.items()}}) + "\n"
 
 
 def save_image(folder, drawn, num_levels):
-    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up.
-
-    An earlier run's, of the same names, are replaced, and none of them is left beside these.
-    """
+    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up."""
     make_folder(folder)
     save_grid(folder / "grid.png", *stacked(drawn.cases), drawn.completions, num_levels, drawn.kept,
               [*map(label, drawn.cases)], drawn.classes)
-    pictures = {folder / f"{mask + 1}-{rank + 1}.png": drawn.completions.samples[mask, rank]
-                for mask, rank in np.argwhere(drawn.kept)}
-    for path, levels in pictures.items():
-        with replacing(path) as aside:
-            aside.write_bytes(png(to_bytes(levels, num_levels)))
-    for path in folder.iterdir():
-        if path not in pictures and re.fullmatch(r"[1-9]\d*-[1-9]\d*\.png", path.name):
-            path.unlink()
+    for i, k in np.argwhere(drawn.kept):
+        with replacing(folder / f"{i + 1}-{k + 1}.png") as aside:
+            aside.write_bytes(png(to_bytes(drawn.completions.samples[i, k], num_levels)))
+
+
+def pictures_of(results):
+    """The paths of the single pictures that a `results.jsonl` names; none, if there is no such file."""
+    found = set()
+    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):  # it is none of ours
+        for line in results.read_text(encoding="utf-8").splitlines():
+            name = json.loads(line).get("picture") or ""
+            if re.fullmatch(r"[^/]+/\d+-\d+\.png", name) and not name.startswith("../"):
+                found.add(results.parent / name)
+    return found
 
 
 class Folders:
@@ -116,9 +121,10 @@ class Folders:
 
     def of(self, file: str) -> Path:
         """The next image's."""
-        name, count = Path(file).stem, 1
+        stem = Path(file).stem.strip(". ") or "image"
+        name, count = stem, 1
         while name in self._taken:
             count += 1
-            name = f"{Path(file).stem}-{count}"
+            name = f"{stem}-{count}"
         self._taken.add(name)
         return self._output / name

@@ -11,12 +11,12 @@ import numpy as np
 from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
-from pcnn_keras.commands.results import Drawn, Folders, label, records, save_image, tell, warn
+from pcnn_keras.commands.results import Drawn, Folders, label, pictures_of, records, save_image, tell, warn
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.data.images import list_images
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import make_folder, replacing
+from pcnn_keras.files import output_folder, replacing
 from pcnn_keras.inference.completions import save_completions
 from pcnn_keras.quiet import import_tensorflow
 
@@ -125,6 +125,8 @@ def which_to_show(flags, masks, result):
 def draw(flags, model, cases, groups):
     """Completes the cases, group after group; writes `results.jsonl` and, of several files, each one's folder.
 
+    Single pictures that only an earlier run's `results.jsonl` names are removed.
+
     Returns:
         All of it, `Drawn`.
     """
@@ -136,8 +138,9 @@ def draw(flags, model, cases, groups):
     folders = Folders(flags.output) if isinstance(cases, Cases) and len(cases) > 1 else None
     parts: list[Drawn] = []
     begun = 0
-    make_folder(flags.output)
-    with replacing(flags.output / "results.jsonl") as aside, open(aside, "w", encoding="utf-8") as lines, \
+    results = flags.output / "results.jsonl"
+    stale = pictures_of(results)
+    with output_folder(flags.output), replacing(results) as aside, open(aside, "w", encoding="utf-8") as lines, \
             Progress("Drawing completions", len(cases)) as progress:
         for group in groups:
             def of_group(share, begun=begun, group=group):
@@ -152,14 +155,17 @@ def draw(flags, model, cases, groups):
             nats = surprise(model, result.samples[:, 0], masks) if bound < np.inf else np.zeros(len(flat))
             for i, case in enumerate(flat):
                 warn(case, nats[i], bound)
-            lines.writelines(records(drawn))
             end = 0
             for of_image in group:
                 start, end = end, end + len(of_image)
-                if folders:
-                    save_image(folders.of(of_image[0].file), drawn.part(start, end), model.config.num_levels)
+                part, folder = drawn.part(start, end), folders and folders.of(of_image[0].file)
+                if folder:
+                    save_image(folder, part, model.config.num_levels)
+                lines.writelines(records(part, folder))
             parts.append(drawn)
             begun += len(group)
+    for path in stale - pictures_of(results):
+        path.unlink(missing_ok=True)
     return Drawn.joined(parts)
 
 
@@ -192,12 +198,9 @@ def main():
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
     tell(first_rows)
-    progression = flags.output / "progression.png"
     if flags.progression:
-        draw_progressions(progression, model, first_rows, labels)
-        written.append(progression)
-    elif progression.is_file():
-        progression.unlink()  # of an earlier run
+        written.append(flags.output / "progression.png")
+        draw_progressions(written[-1], model, first_rows, labels)
     folders = ", and a folder for each image" if files and len(files) > 1 else ""
     print(f"Wrote {', '.join(map(str, written))}{folders}.")
     if files and files.failed:

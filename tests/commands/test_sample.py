@@ -10,7 +10,7 @@ from conftest import TINY, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
-from pcnn_keras.commands import sample
+from pcnn_keras.commands import results, sample
 from pcnn_keras.data.prepare import prepare_digit
 from pcnn_keras.evaluation.classifier import build_classifier
 
@@ -65,12 +65,26 @@ def test_a_folder_and_files_each_with_the_mask_of_its_name(place, tmp_path, monk
 
 
 def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
-    assert place("--image photos --mask left:2 left:4 --progression")[0] == 0
-    folder = tmp_path / "samples"
-    (folder / "a" / "1-2 mine.png").touch()
+    mine = tmp_path / "samples" / "a" / "1-3.png"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    assert place("--image photos --mask left:2 left:4")[0] == 0
     assert place("--image photos --mask left:2 --keep-best 1")[0] == 0
-    assert {path.name for path in (folder / "a").iterdir()} == {"grid.png", "1-1.png", "1-2 mine.png"}
-    assert not (folder / "progression.png").exists()
+    assert {path.name for path in mine.parent.iterdir()} == {"grid.png", "1-1.png", mine.name}
+    assert [line["picture"] for line in lines(tmp_path)] == ["a/1-1.png", None, "b/1-1.png", None, "c/1-1.png", None]
+
+
+@pytest.mark.parametrize("text", ["", "[", "3\n", "[" * 100_000, '{"picture": 3}', '{"picture": "../1-1.png"}',
+                                  '{"picture": "/etc/1-1.png"}', '{"picture": "a/../1-1.png"}'])
+def test_only_what_a_run_has_written_is_taken_for_its_pictures(text, tmp_path):
+    (tmp_path / "results.jsonl").write_text(text)
+    assert results.pictures_of(tmp_path / "results.jsonl") == set()
+
+
+def test_each_image_has_a_folder_below_the_output(tmp_path):
+    folders = results.Folders(tmp_path)
+    names = [folders.of(f"photos/{name}").name for name in ("a.png", "a.jpg", "grid.png.png", "...png", ". .png")]
+    assert names == ["a", "a-2", "grid.png-2", "image", "image-2"]
 
 
 def test_results_have_a_line_for_each_completion(place, tmp_path):
@@ -81,7 +95,8 @@ def test_results_have_a_line_for_each_completion(place, tmp_path):
         assert line == {
             "file": "photos/a.png", "mask": ["left:2", "all"][case], "seed": 7, "draw": found["draw"][case, k],
             "log_likelihood": pytest.approx(found["log_likelihood"][case, k]),
-            "nats_per_hidden_pixel": None if case else pytest.approx(-found["log_likelihood"][case, k] / 12)}
+            "nats_per_hidden_pixel": None if case else pytest.approx(-found["log_likelihood"][case, k] / 12),
+            "picture": None}
     assert i == 3
     assert found["kept"].tolist() == [[True, True], [False, False]]  # there is nothing to draw
 
