@@ -36,6 +36,14 @@ def expect_whole(name, value, least, most):
     return int(value)
 
 
+def expect_kind(name, value, kinds):
+    """The value; an `InputError` unless it is of a type, or of one of several."""
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise InputError(f"`{name}` must be of type {names}. Received: {shown(value)}.")
+    return value
+
+
 def shown(value, most=100):
     """What was given as a message shows it: not at length."""
     try:

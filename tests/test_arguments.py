@@ -1,11 +1,13 @@
 """What Python callers hand over is checked where it comes in: an `InputError` of one line, never another error."""
 
+import keras
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import CONFIG, IMAGES, TINY, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.export.signatures import export
 
 IMAGE, MASK = np.zeros((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)
 NO_NUMBERS = [True, np.True_, None, "1", 1.0, 2.5, float("nan"), [1], -1, 10**400, 10**5000]
@@ -64,3 +66,42 @@ def test_settings_that_json_can_hold_are_said_in_one_short_line(tmp_path):
         with pytest.raises(pcnn.InputError) as caught:
             pcnn.Config.load(tmp_path / "config.json")
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("wrong", [None, "digits", 3, {}])
+def test_a_model_is_a_model_and_settings_are_settings(wrong, tmp_path):
+    for name, call in (
+            ("model", lambda: pcnn.inpaint(wrong, IMAGE, MASK)), ("model", lambda: export(wrong, tmp_path)),
+            ("model", lambda: pcnn.log_likelihood(wrong, IMAGE, MASK)),
+            ("model", lambda: pcnn.pixel_probabilities(wrong, IMAGE, MASK)),
+            ("model", lambda: pcnn.probability_progression(wrong, IMAGE, MASK)),
+            ("config", lambda: pcnn.build_model(wrong)), ("config", lambda: pcnn.train(wrong, IMAGES, tmp_path)),
+            ("images", lambda: pcnn.train(CONFIG, wrong, tmp_path))):
+        with pytest.raises(pcnn.InputError, match=f"`{name}` must be of type"):
+            call()
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("change", [
+    {"output": None}, {"output": 3}, {"callbacks": keras.callbacks.TerminateOnNaN()}, {"callbacks": None},
+    {"initial": "digits"}, {"initial": False}])
+def test_what_training_does_not_take_leaves_nothing(change, tmp_path):
+    with pytest.raises(pcnn.InputError, match=f"`{next(iter(change))}` must be of type"):
+        pcnn.train(CONFIG, IMAGES, **{"output": tmp_path, **change})
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_tells_progress_is_a_function(model):
+    with pytest.raises(pcnn.InputError, match="progress"):
+        pcnn.inpaint(model, IMAGE, MASK, 1, progress=3)
+
+
+def test_truth_values_are_no_levels_where_there_are_more_than_two():
+    model = pcnn.build_model(TINY.replace(num_levels=3))
+    with pytest.raises(pcnn.InputError, match="to_levels"):
+        pcnn.inpaint(model, IMAGE.astype(bool), MASK, 1)
+
+
+def test_a_mask_of_bytes_is_told_the_way(model):
+    with pytest.raises(pcnn.InputError, match="mask > 127"):
+        pcnn.inpaint(model, IMAGE, MASK + 255, 1)

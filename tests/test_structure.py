@@ -24,7 +24,8 @@ ORDER = {
     "evaluation": "figures metrics consistency classifier evaluate visible",
     "demo": "parts handlers page",
     "commands":
-        "outcome flags progress cases results train sample evaluate figures classifier export compare upload demo pcnn",
+        "outcome flags datasets progress cases results train sample evaluate figures classifier export compare upload "
+        "demo pcnn",
     "  ": "__main__ evaluate figures classifier export.__main__ demo.__main__",
 }
 """Folder: modules. A module imports only such as stand before it."""

@@ -3,6 +3,7 @@
 `evaluate` judges with it how real completions look.
 """
 
+from pcnn_keras.commands.datasets import data_dir, model_images
 from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
@@ -27,14 +28,14 @@ def main():
         raise InputError(f"{path} is there already (--force replaces it).")
     import_tensorflow()
 
-    from pcnn_keras.data.sources import load_labels, load_model_images
+    from pcnn_keras.data.sources import load_labels
     from pcnn_keras.evaluation.classifier import train_classifier
 
     dataset = flags.dataset or config.dataset
-    labels = load_labels(dataset, flags.data_dir)
+    labels = load_labels(dataset, data_dir(flags))
     if labels is None:
         raise InputError(f"The images of {dataset!r} have no classes.")
-    levels = load_model_images(config, dataset, flags.data_dir)
+    levels = model_images(config, flags)
     model, accuracy = train_classifier(config, levels, labels, flags.epochs)
     with replacing(path) as aside:
         model.save(aside)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import signal
 import tempfile
 
 from pcnn_keras.commands.flags import Parser, number
@@ -43,9 +42,6 @@ def main():
         _import_gradio()
         from pcnn_keras.demo.page import serve
 
-        for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: uploads are removed
-            if signal.getsignal(each) != signal.SIG_IGN:  # as under nohup
-                signal.signal(each, signal.default_int_handler)
         serve(folders, flags.host, flags.port, flags.share)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcnn_keras.commands.datasets import model_images
 from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import MOST_SAMPLES, Config
@@ -37,14 +38,13 @@ def main():
         raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
     import_tensorflow()
 
-    from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.classifier import find_classifier
     from pcnn_keras.evaluation.evaluate import evaluate, table
     from pcnn_keras.evaluation.visible import save_bound
     from pcnn_keras.network.model import load
 
     model = load(flags.model)
-    images = load_model_images(config, flags.dataset, flags.data_dir)
+    images = model_images(config, flags)
     if flags.bound:
         print(f"Wrote {save_bound(model, images.validation, flags.model)}.")
         return

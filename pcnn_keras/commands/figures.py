@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcnn_keras.commands.datasets import model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import Config
@@ -26,11 +27,10 @@ def main():
     config = Config.of_model(flags.model)
     import_tensorflow()
 
-    from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.figures import draw_figures
     from pcnn_keras.network.model import load
 
-    levels = load_model_images(config, flags.dataset, flags.data_dir).test
+    levels = model_images(config, flags).test
     model = load(flags.model)
     chosen = np.random.default_rng(flags.seed).permutation(len(levels))[:6]
     with replacing_all(flags.output) as aside, Progress("Drawing figures") as progress:

@@ -1,9 +1,11 @@
 """Exit codes. 0: done. 2: a mistake of the user's, said in one line on stderr. 1: anything else."""
 
 import os
+import signal
 import sys
+import threading
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pcnn_keras.errors import InputError, Stopped
@@ -82,9 +84,8 @@ def run(main):
     warnings.simplefilter("ignore")  # of libraries, about things that no flag changes
     output = _open_streams()
     try:
-        code = main()
-        output.finish()
-        sys.exit(code)
+        with _ending_as_ctrl_c():
+            sys.exit(_code(main, output))
     except InputError as error:
         leave(error, 2)
     except OSError as error:  # of a file that is not handled where it is used
@@ -102,6 +103,31 @@ def run(main):
     finally:
         output.flush()
         sys.stdout = output.stream
+
+
+def _code(main, output):
+    try:
+        code = main()
+    except SystemExit as error:  # argparse's, after --help
+        code = error.code
+    if not code:
+        output.finish()
+    return code
+
+
+@contextmanager
+def _ending_as_ctrl_c():
+    """Inside, SIGTERM and SIGHUP do what Ctrl-C does: what is half-written goes. Not under nohup, which ignores one."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(each) == signal.SIG_DFL:
+                before[each] = signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def leave(message, code):

@@ -34,6 +34,10 @@ def parse():
 def main(name="pcnn"):
     """Runs the command that `sys.argv` names; `name` is how this program was called."""
     sys.argv[0] = name
-    command = parse().command
-    sys.argv[:2] = [f"{name} {command}"]
-    run(importlib.import_module(f"pcnn_keras.commands.{command}").main)
+
+    def command():
+        chosen = parse().command
+        sys.argv[:2] = [f"{name} {chosen}"]
+        return importlib.import_module(f"pcnn_keras.commands.{chosen}").main()
+
+    run(command)

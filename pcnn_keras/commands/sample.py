@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
+from pcnn_keras.commands.datasets import model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.commands.results import Drawn, Folders, label, pictures_of, records, save_image, tell, warn
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.data.images import list_images
+from pcnn_keras.data.masks import mask_kind
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder, replacing
@@ -63,6 +65,10 @@ def parse():
         parser.error("--image and --dataset or --index exclude each other")
     if flags.mask_dir and (flags.mask or not flags.image):
         parser.error("--mask-dir goes with --image, and without --mask")
+    if flags.prepare != "auto" and (flags.dataset or flags.index):
+        parser.error("--prepare goes with --image: the images of a data set are prepared already")
+    if flags.mask_hides and not flags.mask_dir and all(mask_kind(spec).name != "file" for spec in flags.mask or []):
+        parser.error("--mask-hides goes with mask files")
     if flags.candidates and flags.candidates < flags.num_samples:
         parser.error(f"argument --candidates: expected at least --num-samples ({flags.num_samples}), "
                      f"received {flags.candidates}")
@@ -87,9 +93,7 @@ def file_cases(flags, config, masks):
 
 def data_set_cases(flags, config, masks):
     """The same of the data set's images that were asked for, in a list."""
-    from pcnn_keras.data.sources import load_model_images
-
-    test = load_model_images(config, flags.dataset, flags.data_dir).test
+    test = model_images(config, flags).test
     index = flags.index or range(min(4, len(test)))
     if max(index) >= len(test):
         raise InputError(f"--index {max(index)}: the test split has {len(test)} images.")
@@ -114,6 +118,11 @@ def in_groups(cases, flags, masks):
         yield group
 
 
+def many(flags, cases):
+    """Whether each image gets a folder of its own: files do, unless one file was named alone."""
+    return isinstance(cases, Cases) and (len(cases) > 1 or any(path.is_dir() for path in flags.image or []))
+
+
 def which_to_show(flags, masks, result):
     """Of ranked completions, bool `(n, num_samples)`; of an image of which nothing is hidden, none."""
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
@@ -135,7 +144,7 @@ def draw(flags, model, cases, groups):
     from pcnn_keras.inference.sampling import inpaint
 
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, model.config)
-    folders = Folders(flags.output) if isinstance(cases, Cases) and len(cases) > 1 else None
+    folders = Folders(flags.output) if many(flags, cases) else None
     parts: list[Drawn] = []
     begun = 0
     results = flags.output / "results.jsonl"
@@ -201,7 +210,7 @@ def main():
     if flags.progression:
         written.append(flags.output / "progression.png")
         draw_progressions(written[-1], model, first_rows, labels)
-    folders = ", and a folder for each image" if files and len(files) > 1 else ""
+    folders = ", and a folder for each image" if many(flags, cases) else ""
     print(f"Wrote {', '.join(map(str, written))}{folders}.")
     if files and files.failed:
         raise files.left_out()

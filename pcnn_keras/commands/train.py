@@ -1,17 +1,16 @@
 """Trains a Pixel Constrained CNN, or goes on with a run that was stopped."""
 
-import json
-import os
 import shlex
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from pcnn_keras.commands.datasets import remember, remembered
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import CHECKPOINT, RUN, replacing
+from pcnn_keras.files import CHECKPOINT
 from pcnn_keras.models import find_model
 from pcnn_keras.quiet import import_tensorflow
 
@@ -90,23 +89,6 @@ def claim(flags, dataset, output):
         except FileExistsError:
             output = choose_output(flags, dataset)
     return output
-
-
-def remember(output, data_dir):
-    """Keeps where a run's images are, for a --resume."""
-    if data_dir:
-        where = data_dir if "://" in data_dir else os.path.abspath(data_dir)
-        with replacing(output / RUN) as aside:
-            aside.write_text(json.dumps({"data_dir": where}) + "\n", encoding="utf-8")
-
-
-def remembered(output):
-    """The --data-dir that `remember` kept, or None."""
-    path = output / RUN
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["data_dir"]) if path.is_file() else None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: give --data-dir.") from error
 
 
 def start(flags):

@@ -27,6 +27,9 @@ FILE = "visible.json"
 
 QUANTILE = 0.999
 
+LEAST = 3.0
+"""No bound is lower: the highest of a few images says little."""
+
 MOST_IMAGES = 1000
 """That the bound is found with."""
 
@@ -60,7 +63,7 @@ def save_bound(model, images, folder):
     makers = [parse_mask(spec, config.height, config.width) for spec in mask_specs(config).values() if spec != "none"]
     masks = np.stack([makers[i % len(makers)](i) for i in range(len(images))])
     completed = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
-    highest = float(np.quantile(surprise(model, completed, masks), QUANTILE))
+    highest = max(LEAST, float(np.quantile(surprise(model, completed, masks), QUANTILE)))
     bound = {"standard_deviations": highest, "quantile": QUANTILE, "images": len(images)}
     with replacing(Path(folder) / FILE) as aside:
         aside.write_text(json.dumps(bound, indent=1) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ from pcnn_keras.inference.likelihood import certain_where_visible, log_likelihoo
 from pcnn_keras.inference.rows import CHUNK
 from pcnn_keras.inference.sampling import row_sampler
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
-from pcnn_keras.network.model import PixelConstrainedCNN
+from pcnn_keras.network.model import PixelConstrainedCNN, config_of
 
 MOST_DRAWS = 4096
 """Most completions in one request, over all its images."""
@@ -161,7 +161,7 @@ def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
             TensorFlow.
     """
     expect_tensorflow("A SavedModel")
-    config = model.config
+    config = config_of(model)
     nothing = np.zeros((1, config.height, config.width, config.channels), np.int32)
     log_likelihood(model, nothing, nothing[..., :1])
 

@@ -80,15 +80,19 @@ def check_images(config, images, masks, names=("images", "masks")):
         InputError: naming the shape or the values that were expected.
     """
     images = _levels(config, images, names[0])
-    masks = _whole_numbers(names[1], masks, (config.height, config.width, 1), 1)
+    masks = _whole_numbers(names[1], masks, (config.height, config.width, 1), 1,
+                           f": `{names[1]} > 127` makes them of bytes")
     if len(images) != len(masks):
         raise InputError(f"As many masks as images are needed. Received: {len(images)} images, {len(masks)} masks.")
     return images, masks
 
 
 def _levels(config, images, name):
-    return _whole_numbers(name, images, (config.height, config.width, config.channels), config.num_levels - 1,
-                          f": `pcnn.to_levels({name}, model)` makes levels of bytes, and of floats from 0 to 1")
+    advice = f": `pcnn.to_levels({name}, model)` makes levels of bytes, and of floats from 0 to 1"
+    images = as_array(name, images)
+    if images.dtype.kind == "b" and config.num_levels > 2:
+        raise InputError(f"`{name}` must hold whole numbers from 0 to {config.num_levels - 1}{advice}. Received: bool.")
+    return _whole_numbers(name, images, (config.height, config.width, config.channels), config.num_levels - 1, advice)
 
 
 def as_array(name, values):

@@ -14,7 +14,7 @@ from pcnn_keras.data.slices import join
 from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import inputs_of, read_inputs
 from pcnn_keras.inference.predict import expect_finite, predict
-from pcnn_keras.network.model import PixelConstrainedCNN
+from pcnn_keras.network.model import PixelConstrainedCNN, config_of
 
 
 def log_likelihood(model: PixelConstrainedCNN, images: Any, masks: Any,
@@ -34,7 +34,7 @@ def log_likelihood(model: PixelConstrainedCNN, images: Any, masks: Any,
     Raises:
         InputError: if shapes or values do not fit the model.
     """
-    images, masks, _ = read_inputs(model.config, images, masks)
+    images, masks, _ = read_inputs(config_of(model), images, masks)
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
     expect_finite(nats)
@@ -50,7 +50,7 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
     Returns:
         float32 `(batch, height, width, channels, num_levels)`; one-hot at visible pixels.
     """
-    images, masks, _ = read_inputs(model.config, images, masks)
+    images, masks, _ = read_inputs(config_of(model), images, masks)
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     logits = teacher_forced(model, images, masks, batch_size)["logits"]
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))

@@ -20,7 +20,7 @@ from pcnn_keras.errors import InputError, expect_whole
 from pcnn_keras.inference.inputs import as_array, check_images, read_inputs
 from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
 from pcnn_keras.inference.sampling import Request, check_seeds, complete, inpaint, occlude
-from pcnn_keras.network.model import PixelConstrainedCNN
+from pcnn_keras.network.model import PixelConstrainedCNN, config_of
 
 
 class Progression(NamedTuple):
@@ -79,7 +79,7 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         expect_whole("num_stages", num_stages, 2, 10**6)
     expect_whole("num_continuations", num_continuations, 1, 10**6)
     seed = int(check_seeds(seed, 1)[0])
-    images, masks, _ = read_inputs(model.config, image, mask, ("image", "mask"))
+    images, masks, _ = read_inputs(config_of(model), image, mask, ("image", "mask"))
     if len(images) != 1:
         raise InputError(f"Expected one image. Received: {len(images)}.")
     if sample is None:

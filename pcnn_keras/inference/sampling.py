@@ -30,7 +30,7 @@ from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite
 from pcnn_keras.network.backend import expect_tensorflow
-from pcnn_keras.network.model import PixelConstrainedCNN, build_model
+from pcnn_keras.network.model import PixelConstrainedCNN, build_model, config_of
 
 SAMPLERS = ("fast", "raster")
 
@@ -71,7 +71,7 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
         InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
             TensorFlow, which the fast sampler needs.
     """
-    images, masks, single = read_inputs(model.config, image, mask, ("image", "mask"))
+    images, masks, single = read_inputs(config_of(model), image, mask, ("image", "mask"))
     num_samples = expect_whole("num_samples", num_samples, 1, MOST_SAMPLES)
     if candidates is not None:
         candidates = expect_whole("candidates", candidates, num_samples, MOST_SAMPLES)
@@ -81,7 +81,9 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
         batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     temperature = _check_temperature(temperature)
     if sampler not in SAMPLERS:
-        raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {sampler!r}.")
+        raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {shown(sampler)}.")
+    if progress is not None and not callable(progress):
+        raise InputError(f"`progress` must be a function or None. Received: {shown(progress)}.")
     if sampler == "fast":
         expect_tensorflow("The fast sampler")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, expect_kind
 from pcnn_keras.internals import initializers_from, weights_of_zeros
 from pcnn_keras.models import find_model
 from pcnn_keras.network.backend import single_precision
@@ -93,9 +93,17 @@ def build_model(config: Config) -> PixelConstrainedCNN:
 
     Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
     go on as if nothing had been drawn.
+
+    Raises:
+        InputError: if `config` is no `Config`.
     """
-    with initializers_from(config.seed):
+    with initializers_from(expect_kind("config", config, Config).seed):
         return PixelConstrainedCNN(config, name="pixel_constrained_cnn")
+
+
+def config_of(model):
+    """The settings of a caller's model; an `InputError` if it is no `PixelConstrainedCNN`."""
+    return expect_kind("model", model, PixelConstrainedCNN).config
 
 
 def load(folder: Path | str) -> PixelConstrainedCNN:

@@ -16,7 +16,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.data import pipeline
 from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
-from pcnn_keras.errors import InputError, shown
+from pcnn_keras.errors import InputError, expect_kind, shown
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
@@ -69,7 +69,11 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             disk, another machine lost. What is kept can be resumed.
     """
     expect_tensorflow("Training")
-    output, strategy, keeping = Path(output), strategy or Single(), keeping or Keeping()
+    expect_kind("config", config, Config)
+    expect_kind("images", images, Splits)
+    output = Path(expect_kind("output", output, (str, Path)))
+    callbacks = [*expect_kind("callbacks", callbacks, Iterable)]
+    strategy, keeping = strategy or Single(), keeping or Keeping()
     draw = masks if callable(masks) else None
     if draw:
         config = config.replace(masks=(_name(draw),))
@@ -87,7 +91,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     total_steps = steps_per_epoch * config.epochs
     with strategy.scope():
         model = build_model(config)
-        if initial:
+        if initial is not None:
             _start_from(initial, model)
         compile_model(model, total_steps, strategy.optimizer)
         model.optimizer.build(model.trainable_variables)
@@ -132,6 +136,7 @@ def _alone(output, resume):
 
 
 def _start_from(initial, model):
+    expect_kind("initial", initial, PixelConstrainedCNN)
     shapes, needed = ([weight.shape for weight in each.weights] for each in (initial, model))
     if shapes != needed:
         raise InputError("The weights to start from are those of another network.")

@@ -79,6 +79,9 @@ train.py --dataset digits --seed 9223372036854775808
 train.py --dataset digits --loss-pixels some
 train.py --dataset digits --masks upper:2
 train.py --dataset digits --preset nothing
+sample.py --model untrained --dataset digits --prepare digit
+sample.py --model untrained --mask-hides
+sample.py --model untrained --mask bottom:1 --mask-hides
 train.py --config damaged/config.json
 train.py --config missing/config.json
 train.py --dataset digits --preset mnist --config untrained/config.json
@@ -390,6 +393,8 @@ def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
     code, _, errors = call_here("train.py --output run --resume --epochs 2")
     assert (code, errors) == (0, "")
     assert {path.name for path in (tmp_path / "run" / "serving").iterdir()} == {"1", "2"}
+    code, out, errors = call_here("sample.py --model run --index 1 --num-samples 1")
+    assert (code, errors) == (0, "") and "folder 1" in out
     (tmp_path / "run" / "run.json").write_text("{")
     code, _, errors = call_here("train.py --output run --resume --epochs 3")
     assert code == 2 and "run.json" in errors and "--data-dir" in errors

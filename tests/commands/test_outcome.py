@@ -1,6 +1,7 @@
 """Whatever a program's streams are, it does its work and ends with 0, or with 2 and one line."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -43,3 +44,29 @@ def test_streams_that_are_closed_full_or_ended_stop_no_program(tmp_path, streams
     assert said.count("\n") == (heard and done.returncode == 2), said
     if heard and streams.startswith(">/dev/full") and not wrong:
         assert "Standard output cannot be written: No space left on device." in said
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help", "sample --help"])
+def test_what_a_full_disk_does_not_hold_of_help_is_one_line(flag):
+    done = subprocess.run(f"{sys.executable} -m pcnn_keras {flag} > /dev/full", shell=True, cwd=ROOT,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_is_ended_leaves_nothing_half_written(tmp_path, number):
+    program = """
+import os, sys, time
+from pcnn_keras.commands.outcome import run
+from pcnn_keras.files import output_folder, replacing
+def main():
+    with output_folder("out"), replacing("out/file") as aside:
+        aside.touch()
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(60)
+run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(int(number))], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (1, "-c: stopped.\n")
+    assert not [*tmp_path.iterdir()]
