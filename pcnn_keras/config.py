@@ -23,6 +23,9 @@ MOST_BLOBS = 1000
 VERSION = "version"
 """In `config.json`, what it was written by. It is no setting."""
 
+MOST_VALUES = 2**28
+"""Height x width x channels x levels of an image: what is predicted of it takes a gigabyte."""
+
 MOST_SAMPLES = 100_000
 """Completions of one image in one call."""
 
@@ -249,7 +252,8 @@ def _expect(config: Config, name: str, expected: str | None) -> None:
 
 def _check_together(config: Config) -> None:
     """What a declaration cannot say by itself."""
-    channels = config.channels
+    channels, larger = config.channels, "width" if config.width > config.height else "height"
+    values = config.height * config.width * channels * config.num_levels
     for name, fine, expected in (
             ("filters", config.filters >= channels, f"at least `channels` ({channels})"),
             ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
@@ -258,6 +262,8 @@ def _check_together(config: Config) -> None:
             ("slices", config.slices == 1 or config.merge == "blocks", "1 unless `merge` is 'blocks'"),
             ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
             ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),
+            (larger, values <= MOST_VALUES,
+             f"smaller: `height` x `width` x `channels` x `num_levels` is {values}, above {MOST_VALUES}"),
             ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
         _expect(config, name, None if fine else expected)
 

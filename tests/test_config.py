@@ -42,6 +42,8 @@ def test_the_declared_range_is_the_range(name, kind, declared):
     ({"masks": "blobs"}, "tuple"), ({"slices": 2}, "1 unless `merge` is 'blocks'"),
     ({"slices": 2, "merge": "blocks", "height": 5}, "divisible by `slices` (2)"),
     ({"slices": 4, "merge": "blocks", "width": 6}, "divisible by `slices` (4)"),
+    ({"width": 2**28 // 8 + 1}, "above 268435456"), ({"width": 2**31 - 1, "height": 2**31 - 1}, "above 268435456"),
+    ({"channels": 3, "num_levels": 256, "height": 2**18}, "above 268435456"),
 ])
 def test_what_a_declaration_cannot_say_is_checked_too(changes, expected):
     assert expected in refused(**changes)
