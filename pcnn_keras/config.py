@@ -10,11 +10,12 @@ was measured.
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pcnn_keras
-from pcnn_keras.errors import InputError, shown
+from pcnn_keras.errors import InputError, expect_kind, shown
 from pcnn_keras.files import replacing
 
 MOST_BLOBS = 1000
@@ -212,6 +213,9 @@ class Config:
     @classmethod
     def load(cls, path: Path | str) -> "Config":
         """Reads what `save` wrote, in whatever version. An `InputError` names the file and what is wrong in it."""
+        expect_kind("path", path, (str, os.PathLike))
+        if not os.path.isfile(path):  # what comes through a pipe may never come
+            raise InputError(f"{path} is not a file.")
         written_by = pcnn_keras.__version__
         try:
             fields = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -35,7 +35,7 @@ def list_images(folder: Path | str, below: bool = False) -> list[Path]:
         below: True for those of the folders below it, too, but of hidden ones. Links to folders are not followed.
 
     Raises:
-        InputError: if there is no such folder, or no image in it, or a pipe, or one below it that cannot be read.
+        InputError: if there is no such folder, or no image in it, or one below it that cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -44,9 +44,6 @@ def list_images(folder: Path | str, below: bool = False) -> list[Path]:
                    if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
-    for path in paths:
-        if path.is_fifo():
-            raise InputError(f"{path} is a pipe.")
     return paths
 
 

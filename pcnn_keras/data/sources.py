@@ -160,6 +160,9 @@ def _folder(folder, prepare, size):
     if folder is None:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
     paths = list_images(folder, below=True)
+    for path in paths:
+        if path.is_fifo():  # `read_image` would wait for each
+            raise InputError(f"{path} is a pipe.")
     _expect_room(str(folder), len(paths), size)
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(lambda path: prepare(read_image(path)), paths))

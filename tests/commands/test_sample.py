@@ -1,6 +1,7 @@
 """`sample.py` with people's own pictures, and many of them."""
 
 import json
+import os
 import re
 
 import keras
@@ -131,7 +132,7 @@ def test_a_damaged_classifier_is_one_line(place, tmp_path):
     assert not (tmp_path / "samples").exists()
 
 
-def test_what_is_broken_is_named_left_out_and_counted(place, tmp_path):
+def test_what_is_broken_is_named_left_out_and_counted(place, tmp_path, monkeypatch):
     (tmp_path / "photos" / "b.jpg").write_text("not an image")
     (tmp_path / "masks" / "c.png").unlink()
     Image.new("L", (8, 10)).save(tmp_path / "photos" / "d.png")
@@ -142,6 +143,10 @@ def test_what_is_broken_is_named_left_out_and_counted(place, tmp_path):
     assert len(said) == 4 and said[-1] == "sample.py: 3 of 4 images were left out: see above."
     for line, about in zip(said, ("b.jpg is not an image", "c.png: masks holds no mask", "masks/d.png: expected")):
         assert about in line
+    os.mkfifo(tmp_path / "photos" / "e.png")
+    monkeypatch.setattr("pcnn_keras.data.images.PATIENCE", 0.1)
+    assert "photos/e.png cannot be read: nothing has come through the pipe" in place("--image photos")[2]
+    (tmp_path / "photos" / "e.png").unlink()
     (tmp_path / "photos" / "a.png").write_text("nor is this")
     (tmp_path / "samples").rename(tmp_path / "before")
     code, out, errors = place("--image photos --mask-dir masks")

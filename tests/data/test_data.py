@@ -195,6 +195,12 @@ def test_folders_below_are_read_too_but_hidden_ones(tmp_path):
     assert [value for part in images for value in part[:, 0, 0, 0]] == [0, 2, 3, 1, *range(6, 11), 12, 13, 11]
 
 
+def test_a_pipe_among_the_images_is_not_waited_for(tmp_path):
+    write(tmp_path / "a.png", 6, 9)
+    os.mkfifo(tmp_path / "b.png")
+    assert refused("folder", tmp_path) == f"{tmp_path / 'b.png'} is a pipe."
+
+
 def test_a_folder_of_many_sizes_needs_size(tmp_path):
     for i in range(12):
         write(tmp_path / f"{i:02}.png", 6 + i % 2, 9)
