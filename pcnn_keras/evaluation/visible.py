@@ -80,6 +80,9 @@ def load_bound(folder):
     if not path.is_file():
         return math.inf
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["standard_deviations"])
-    except (ValueError, TypeError, KeyError) as error:
+        bound = float(json.loads(path.read_text(encoding="utf-8"))["standard_deviations"])
+        if not math.isfinite(bound):  # nothing would be above it
+            raise ValueError
+        return bound
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate --bound makes it.") from error

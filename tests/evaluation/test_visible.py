@@ -35,7 +35,9 @@ def test_the_bound_is_what_few_held_out_images_are_above(tiny, tmp_path):
     assert above.mean() < 0.1 and math.isfinite(load_bound(tmp_path))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"standard_deviations": "many"}'])
+@pytest.mark.parametrize("content", [
+    "", "[]", "{}", "[" * 10**5, *(f'{{"standard_deviations": {value}}}' for value in (
+        '"many"', "null", "NaN", "Infinity", "-Infinity", "1e999", '"nan"', "9" * 401, "9" * 5000))], ids=range(13))
 def test_a_file_that_holds_no_bound_is_a_mistake(tmp_path, content):
     assert load_bound(tmp_path) == math.inf
     (tmp_path / "visible.json").write_text(content)
