@@ -1,10 +1,11 @@
 """What a `model.keras` holds: read as data alone, and held against settings before anything is built from them.
 
-No object that the file asks for is made, and no array is larger than the file itself.
+No object that the file asks for is made, and nothing is unpacked: no array is larger than the file itself.
 """
 
 import io
 import json
+import math
 import zipfile
 from collections import Counter
 
@@ -21,10 +22,7 @@ LARGEST_WEIGHT = 1e6
 
 def saved_settings(path):
     """What Keras wrote of how a model is made. Other versions of Keras may not know each entry."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo("config.json").file_size > 100_000:
-            raise ValueError("its config.json is too long")
-        return json.loads(archive.read("config.json"))
+    return json.loads(_member(path, "config.json", 100_000))
 
 
 def saved_config(path):
@@ -68,10 +66,19 @@ def check_shapes(shapes, model):
         raise ValueError(f"its {len(shapes)} weights are not the {len(model.weights)} of a model with its settings")
 
 
+def _member(path, name, most=math.inf):
+    """The bytes of one file of an archive. A compressed one may unpack to any size; Keras compresses none."""
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"its {name} is compressed, which Keras does not do")
+        if info.file_size > most:
+            raise ValueError(f"its {name} is too long")
+        return archive.read(info)
+
+
 def _saved_weights(path):
     """The arrays by name, without an optimizer's."""
-    with zipfile.ZipFile(path) as archive:
-        content = archive.read("model.weights.h5")
     weights = {}
 
     def read(name, item):
@@ -81,6 +88,6 @@ def _saved_weights(path):
                 raise ValueError(f"weights in {name} are not stored as plain numbers")
             weights[name] = item[()]
 
-    with h5py.File(io.BytesIO(content)) as file:
+    with h5py.File(io.BytesIO(_member(path, "model.weights.h5"))) as file:
         file.visititems(read)
     return weights

@@ -347,14 +347,15 @@ def change_weights(path, change):
     rewrite(path, lambda names: "model.weights.h5", apply)
 
 
-def rewrite(path, choose, change):
-    """Changes the content of one file of a zip archive."""
+def rewrite(path, choose, change, method=zipfile.ZIP_STORED):
+    """Changes the content of one file of a zip archive, and how it is compressed."""
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     chosen = choose(sorted(content))
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in content.items():
-            archive.writestr(name, change(data) if name == chosen else data)
+            changed = name == chosen
+            archive.writestr(name, change(data) if changed else data, method if changed else zipfile.ZIP_STORED)
 
 
 def _model_folder(place, damage):

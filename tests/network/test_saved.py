@@ -2,6 +2,7 @@
 
 import json
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from test_bad_input import change_weights, rewrite
 
 import pcnn_keras as pcnn
+from pcnn_keras.evaluation.classifier import build_classifier, find_classifier
 from pcnn_keras.network import model as network
 
 LINK = "layers/functional_1/layers/gated_block/link/vars/1"
@@ -82,6 +84,19 @@ def test_settings_that_the_weights_do_not_have_are_refused_before_anything_is_bu
     with pytest.raises(pcnn.InputError, match="not those of a model with its settings"):
         pcnn.load(tmp_path)
     assert time.monotonic() - started < 1
+
+
+def test_what_would_be_unpacked_is_refused(tmp_path):
+    save_model(pcnn.build_model(TINY), tmp_path)
+    build_classifier(TINY, 3).save(tmp_path / "classifier.keras")
+    for file, load in (("model.keras", pcnn.load), ("classifier.keras", lambda _: find_classifier(tmp_path, TINY))):
+        whole = (tmp_path / file).read_bytes()
+        load(tmp_path)
+        for name in ("config.json", "model.weights.h5"):
+            rewrite(tmp_path / file, lambda names, name=name: name, lambda data: data, zipfile.ZIP_DEFLATED)
+            with pytest.raises(pcnn.InputError, match=f"{file} cannot be read: its {name} is compressed"):
+                load(tmp_path)
+            (tmp_path / file).write_bytes(whole)
 
 
 def test_a_model_saved_with_its_optimizer_loads(tmp_path):
