@@ -103,8 +103,7 @@ def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:
             if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
                 raise ValueError("its pixels have 32 bits")
             with silence() if image.format == "TIFF" else nullcontext():  # libtiff talks
-                image.load()
-            return _pixels(image, channels)
+                return _pixels(image, channels)
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
@@ -165,8 +164,34 @@ def png(*pictures: np.ndarray, milliseconds: int = 200) -> bytes:
 
 
 def _pixels(image, channels):
-    image = _plain(ImageOps.exif_transpose(image), channels)
+    image = _plain(ImageOps.exif_transpose(_see_through(image)), channels)
     return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+def _see_through(image):
+    """The picture of a PNG file that has one transparent level or colour, with that in bytes or as alpha.
+
+    Pillow makes bytes of levels below 8 bits, and of colours of 16, but leaves what is transparent as the file has it.
+    """
+    key, tile = image.info.get("transparency"), getattr(image, "tile", None)  # none once it is decoded
+    raw = tile[0].args if key is not None and image.format == "PNG" and tile else ""
+    if raw in ("L;2", "L;4"):
+        image, highest = _decoded(image.fp), 2 ** int(raw[2:]) - 1
+        image.info["transparency"] = (key & highest) * 255 // highest
+    elif raw == "RGB;16B":
+        image, low = _decoded(image.fp), _decoded(image.fp, "RGB;16L")  # of each two bytes the first, the second
+        other = (np.asarray(image).astype(np.uint16) << 8 | np.asarray(low)) != key
+        image.putalpha(Image.fromarray(np.where(other.any(axis=-1), 255, 0).astype(np.uint8)))
+    return image
+
+
+def _decoded(file, raw=None):
+    """A PNG file's picture; `raw`: what Pillow is to take its pixels for."""
+    image = Image.open(file, formats=["PNG"])
+    if raw:
+        image.tile = [image.tile[0]._replace(args=raw)]
+    image.load()
+    return image
 
 
 def _plain(image, channels):

@@ -115,12 +115,14 @@ FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ico", "ppm")
 COMPRESSIONS = (None, "tiff_lzw", "tiff_adobe_deflate", "group4")  # of TIFF, whose library has words of its own
 
 
-def png(width, height, depth=8, colour=0, content=b"\0"):
+def png(width, height, depth=8, colour=0, content=b"\0", transparent=()):
     """A PNG of raw parts, honest or not."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
+    key = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if len(transparent) else b""
+    content = chunk(b"IHDR", header) + key + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + content
 
 
 @st.composite
@@ -134,8 +136,9 @@ def image_files(draw):
         return f"image.{suffix}", draw(st.binary(max_size=60))
     if kind == "raw png":  # sizes of zero, huge ones, depths that do not exist
         side = st.sampled_from([0, 1, 2, 5, 60_000, 2**31 - 1, 2**32 - 1])
-        return "image.png", png(draw(side), draw(side), draw(st.sampled_from([1, 8, 16, 3])),
-                                draw(st.sampled_from([0, 2, 3, 4, 6, 7])), draw(st.binary(max_size=40)))
+        return "image.png", png(draw(side), draw(side), draw(st.sampled_from([1, 2, 4, 8, 16, 3])),
+                                draw(st.sampled_from([0, 2, 3, 4, 6, 7])), draw(st.binary(max_size=40)),
+                                draw(st.lists(st.integers(0, 2**16 - 1), max_size=4)))
     compression = draw(st.sampled_from(COMPRESSIONS)) if suffix == "tif" else None
     mode = "1" if compression == "group4" else draw(st.sampled_from(MODES))
     shape = draw(st.sampled_from([(1, 1), (4, 5), (1, 40), (9, 2), (64, 80), (700, 900)]))

@@ -10,9 +10,10 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
+from test_bad_input import png
 
 from pcnn_keras.data import images
-from pcnn_keras.data.images import convert, list_images, read_image, resize
+from pcnn_keras.data.images import convert, list_images, pixels_of, read_image, resize
 from pcnn_keras.errors import InputError
 
 GREY = np.arange(0, 240, 8, dtype=np.uint8).reshape(5, 6)
@@ -182,6 +183,22 @@ def test_a_transparent_level_of_16_bits_is_white(tmp_path):
     expected = (levels >> 8).astype(np.uint8)
     expected[1] = 255
     np.testing.assert_array_equal(read_image(tmp_path / "deep.png")[..., 0], expected)
+
+
+@pytest.mark.parametrize("depth, channels", [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)])
+def test_one_transparent_level_or_colour_of_a_png_is_white_whatever_its_depth(tmp_path, depth, channels):
+    levels = np.random.default_rng(0).integers(0, 2**depth, (5, 6, channels))
+    levels[1, :3] = key = levels[4, 5]
+    levels[2, 0] = key ^ np.eye(channels, dtype=int)[-1]  # nearly the same, in bytes of 16 bits quite so
+    bits = (levels.reshape(5, -1, 1) >> np.arange(depth)[::-1] & 1).reshape(5, -1)
+    rows = np.packbits(bits, axis=1)  # each behind a byte that says how it is filtered
+    (tmp_path / "a.png").write_bytes(png(6, 5, depth, channels - 1, np.pad(rows, ((0, 0), (1, 0))).tobytes(), key))
+    expected = levels >> 8 if depth == 16 else levels * 255 // (2**depth - 1)
+    expected[(levels == key).all(axis=-1)] = 255
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+    with Image.open(tmp_path / "a.png") as image:
+        for _ in range(2):
+            np.testing.assert_array_equal(pixels_of("image", image), expected)
 
 
 @pytest.fixture
