@@ -48,7 +48,7 @@ def test_whole_numbers_of_numpy_are_taken(model, kind):
 
 
 def test_masks_that_would_fill_the_memory_are_refused():
-    for sizes in ((10**9, 28, 28), (1, 2**20, 2**20)):
+    for sizes in ((10**9, 28, 28), (1, 2**20, 2**20), (10**8, 1, 1, 1000, 0, 0), (2**18, 1, 1, 1000, 0, 0)):
         with pytest.raises(pcnn.InputError, match="too many"):
             pcnn.random_blob_masks(*sizes)
 

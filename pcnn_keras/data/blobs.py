@@ -26,6 +26,9 @@ MANY = 8000
 MOST_CELLS = 2**30
 """Pixels of all masks of one call, times iterations: what is kept in memory at once."""
 
+CELLS_OF_BLOB = 6
+"""That take as much memory as where a blob starts, and when."""
+
 
 def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 4, iter_min: int = 2, iter_max: int = 7,
                       seed: int | tf.Tensor = 0) -> tf.Tensor:
@@ -52,8 +55,9 @@ def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 
     max_num_blobs = expect_whole("max_num_blobs", max_num_blobs, 1, MOST_BLOBS)
     iter_min = expect_whole("iter_min", iter_min, 0, MOST_BLOBS)
     iter_max = expect_whole("iter_max", iter_max, iter_min, MOST_BLOBS)
-    if batch * height * (width + 1) * (iter_max + 1) > MOST_CELLS:
-        raise InputError(f"{batch} masks of {width} x {height} pixels at once are too many.")
+    if batch * (height * (width + 1) * (iter_max + 1) + CELLS_OF_BLOB * max_num_blobs) > MOST_CELLS:
+        raise InputError(f"{batch} masks of {width} x {height} pixels and up to {max_num_blobs} blobs at once "
+                         "are too many.")
     if not (isinstance(seed, (tf.Tensor, np.ndarray)) and seed.shape == (2,)):
         seed = tf.constant([expect_whole("seed", seed, 0, 2**63 - 1), 0], tf.int64)
     number, iterations, place, coins = tf.unstack(tf.random.split(seed, 4))

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,9 @@ CELEBA_SIDE = 32
 
 LARGEST_SIDE = 64
 """Of a slice; larger images need `size`: a slice is drawn one pixel after the other."""
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux keeps how much memory a container may use, in version 2 and 1 of its groups."""
 
 
 class Splits(NamedTuple):
@@ -82,12 +85,11 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         return image
 
     if dataset == "digits":
-        _expect_room(dataset, 1797, size)
         train, test = _digits(prepare), None
     elif dataset == "folder" or (dataset == "celeba" and _holds_images(data_dir)):
-        train, test = _folder(data_dir, prepare, size), None
+        train, test = _folder(data_dir, prepare), None
     else:
-        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare, size)
+        train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
     return _split(dataset, train, test)
 
 
@@ -148,6 +150,7 @@ def _sklearn_digits():
 
 def _digits(prepare):
     images = (_sklearn_digits().images * (255 / 16)).round().astype(np.uint8)[..., None]
+    _expect_room("digits", len(images), prepare(images[0]))
     return np.stack([prepare(image) for image in images])
 
 
@@ -156,26 +159,35 @@ def _holds_images(folder):
         name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
 
 
-def _folder(folder, prepare, size):
+def _folder(folder, prepare):
     if folder is None:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
     paths = list_images(folder, below=True)
     for path in paths:
         if path.is_fifo():  # `read_image` would wait for each
             raise InputError(f"{path} is a pipe.")
-    _expect_room(str(folder), len(paths), size)
+    _expect_room(str(folder), len(paths), prepare(read_image(paths[0])))
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(lambda path: prepare(read_image(path)), paths))
     channels = max(image.shape[-1] for image in images)
     return _stack([convert(image, channels) for image in images], folder)
 
 
-def _expect_room(name, count, size):
-    """An `InputError` if grey images of a side are more than this machine can hold, twice: as they are put together."""
-    needed, memory = 2 * count * (size or 0) ** 2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _expect_room(name, count, image):
+    """An `InputError` if images such as this one are more than memory can hold, twice: as they are put together."""
+    needed, memory = 2 * count * image.nbytes, _memory()
     if needed > memory:
-        raise InputError(f"{count} images of {name!r} of {size} x {size} pixels need {needed / 1e9:.0f} GB of memory: "
-                         f"this machine has {memory / 1e9:.0f}.")
+        raise InputError(f"{count} images of {name!r} of {image.shape[1]} x {image.shape[0]} pixels need "
+                         f"{needed / 1e9:.1f} GB of memory: this machine has {memory / 1e9:.1f}.")
+
+
+def _memory():
+    """Bytes that this machine has, or the container that this runs in may use."""
+    bytes_of = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in LIMITS:
+        with suppress(OSError, ValueError):  # no such file, or "max" in it
+            bytes_of.append(int(Path(path).read_text()))
+    return min(bytes_of)
 
 
 def _stack(images, name):
@@ -185,7 +197,7 @@ def _stack(images, name):
     return np.stack(images)
 
 
-def _tfds(name, data_dir, feature, prepare, size=None):
+def _tfds(name, data_dir, feature, prepare):
     """A feature ("image" or "label") of train and of test (or None) of a TFDS image set; None, None without labels."""
     import tensorflow_datasets as tfds
 
@@ -200,13 +212,14 @@ def _tfds(name, data_dir, feature, prepare, size=None):
             raise unfit
         if feature not in builder.info.features:
             return None, None
-        _expect_room(name, sum(split.num_examples for split in builder.info.splits.values()), size)
+        count = sum(split.num_examples for split in builder.info.splits.values())
         wanted = tfds.decode.PartialDecoding({feature: True})
 
         def read(split):
             decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
             others = (example[feature] for example in decoded)
             some = list(islice(others, 100))
+            _expect_room(name, count, prepare(some[0]))
             values: Iterable = chain(some, others)
             if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
                 values = (np.uint8(255) * image for image in values)

@@ -356,11 +356,16 @@ def test_images_that_no_memory_holds_are_foreseen(tmp_path, monkeypatch, no_netw
     for i in range(20):
         write(tmp_path / f"{i:02}.png", 6, 6)
     prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
-    monkeypatch.setattr("pcnn_keras.data.sources.resize", None)
+    monkeypatch.setattr("pcnn_keras.data.sources.LIMITS", (tmp_path / "none", tmp_path / "memory.max"))
+    monkeypatch.setattr("pcnn_keras.data.sources._stack", None)
+    (tmp_path / "memory.max").write_text("max\n")
     for dataset in ("digits", "folder", "tiny_set"):
         with monkeypatch.context() as patch:
             patch.setattr(os, "sysconf", lambda name: 2**14)  # a machine of 268 MB
-            assert "GB of memory" in refused(dataset, str(tmp_path), size=4096)
+            assert "GB of memory: this machine has 0.3" in refused(dataset, str(tmp_path), size=4096)
+    write(tmp_path / "00.png", 6, 6, colour=True)
+    (tmp_path / "memory.max").write_text("1000000000\n")
+    assert "need 2.0 GB of memory: this machine has 1.0" in refused("folder", str(tmp_path), size=4096)
 
 
 @pytest.mark.parametrize("device", ["/job:nowhere/task:0/device:GPU:0", "no device at all"])
