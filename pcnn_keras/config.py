@@ -143,8 +143,8 @@ class Config:
         Raises:
             InputError: if there is no preset of that name; lists those there are.
         """
-        if name not in PRESETS:
-            raise InputError(f"Unknown preset {name!r}. Expected one of: {', '.join(PRESETS)}.")
+        if not isinstance(name, str) or name not in PRESETS:
+            raise InputError(f"Unknown preset {shown(name)}. Expected one of: {', '.join(PRESETS)}.")
         return PRESETS[name]
 
     @property
@@ -192,9 +192,9 @@ class Config:
         """The inverse of `to_dict`. Unknown names are an `InputError`."""
         if not isinstance(fields, dict):
             raise InputError(f"Expected a table of settings. Received: {type(fields).__name__}.")
-        unknown = sorted(set(fields) - {field.name for field in dataclasses.fields(cls)})
+        unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
-            raise InputError(f"Unknown setting(s): {', '.join(unknown)}.")
+            raise InputError(f"Unknown setting(s): {', '.join(sorted(map(shown, unknown)))}.")
         return cls(**fields)
 
     def save(self, path: Path | str) -> None:

@@ -29,6 +29,10 @@ def test_whole_numbers_are_whole_numbers(model, value):
                  lambda: pcnn.random_blob_masks(1, 4, 5, iter_max=value),
                  lambda: pcnn.random_blob_masks(1, 4, 5, seed=value),
                  lambda: pcnn.load_images("digits", size=value if value is not None else 0),
+                 lambda: parse_mask("bottom:1", value, 5), lambda: parse_mask("bottom:1", 4, value),
+                 lambda: parse_mask("none", 4, 5)(value), lambda: parse_mask("random:0.15", 4, 5)(value),
+                 lambda: pcnn.to_levels(MASK, value), lambda: pcnn.to_pixels(MASK, value),
+                 lambda: pcnn.Splits(*[np.zeros((1, 4, 5, 1), np.uint8)] * 3).quantized(value),
                  lambda: TINY.replace(epochs=value)):
         with pytest.raises(pcnn.InputError) as caught:
             call()
@@ -53,11 +57,46 @@ def test_masks_that_would_fill_the_memory_are_refused():
             pcnn.random_blob_masks(*sizes)
 
 
-@pytest.mark.parametrize("value", [None, 3, b"digits", ["digits"]])
+@pytest.mark.parametrize("value", [0, 1, 257, 1000, 2**16 + 2])
+def test_there_are_as_many_levels_as_fit_into_bytes(value):
+    with pytest.raises(pcnn.InputError, match="`num_levels` must be a whole number from 2 to 256"):
+        pcnn.Splits(*[np.zeros((1, 4, 5, 1), np.uint8)] * 3).quantized(value)
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], [.5, .5], ["1", "2"], [None, 1], [[1, 2]], [True, False], [1j, 2]])
+def test_the_seed_of_blobs_is_one_number_or_two_whole_ones(value):
+    for seed in (value, np.array(value)):
+        with pytest.raises(pcnn.InputError, match="`seed` must be a whole number"):
+            pcnn.random_blob_masks(1, 4, 5, seed=seed)
+    assert pcnn.random_blob_masks(1, 4, 5, seed=np.array([1, 2])).shape == (1, 4, 5, 1)
+
+
+def test_a_mask_that_would_fill_the_memory_is_refused():
+    for spec in ("all", "random:0.5", "blobs"):
+        with pytest.raises(pcnn.InputError, match="too large"):
+            parse_mask(spec, 2**20, 2**20)
+
+
+@pytest.mark.parametrize("image", [[[1], [1, 2]], [[0], 1], [None], [object()], "image", {}], ids=range(6))
+def test_what_is_no_array_is_no_picture(image):
+    for change in (pcnn.to_levels, pcnn.to_pixels):
+        with pytest.raises(pcnn.InputError, match="`image`"):
+            change(image, 2)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"digits", ["digits"], {}])
 def test_what_is_named_is_named_in_words(value):
-    for call in (lambda: pcnn.load(value), lambda: pcnn.load_images(value), lambda: parse_mask(value, 4, 5)):
+    for call in (lambda: pcnn.load(value), lambda: pcnn.load_images(value), lambda: parse_mask(value, 4, 5),
+                 lambda: pcnn.Config.preset(value), lambda: pcnn.Config.load(value),
+                 lambda: pcnn.load_images("folder", value)):
         with pytest.raises(pcnn.InputError):
             call()
+
+
+@pytest.mark.parametrize("fields", [{1: 2}, {None: 1, "two": 2}, {(): 1}, {10**5000: 1}, [], None])
+def test_settings_are_named_in_words(fields):
+    with pytest.raises(pcnn.InputError, match="Unknown setting|Expected a table of settings"):
+        pcnn.Config.from_dict(fields)
 
 
 def test_settings_that_json_can_hold_are_said_in_one_short_line(tmp_path):

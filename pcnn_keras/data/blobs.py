@@ -58,7 +58,7 @@ def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 
     if batch * (height * (width + 1) * (iter_max + 1) + CELLS_OF_BLOB * max_num_blobs) > MOST_CELLS:
         raise InputError(f"{batch} masks of {width} x {height} pixels and up to {max_num_blobs} blobs at once "
                          "are too many.")
-    if not (isinstance(seed, (tf.Tensor, np.ndarray)) and seed.shape == (2,)):
+    if not (isinstance(seed, (tf.Tensor, np.ndarray)) and seed.shape == (2,) and seed.dtype in (tf.int32, tf.int64)):
         seed = tf.constant([expect_whole("seed", seed, 0, 2**63 - 1), 0], tf.int64)
     number, iterations, place, coins = tf.unstack(tf.random.split(seed, 4))
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.config import MOST_BLOBS, Config
+from pcnn_keras.config import MOST_BLOBS, MOST_VALUES, Config
 from pcnn_keras.data.images import pixels_of, read_image
 from pcnn_keras.data.prepare import Picture, centre_picture
-from pcnn_keras.errors import InputError, shown
+from pcnn_keras.errors import InputError, expect_whole, shown
 
 PARAMETERS = {
     "bottom": "ROWS", "top": "ROWS", "left": "COLUMNS", "right": "COLUMNS", "center": "SIDE",
@@ -43,13 +43,22 @@ def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callab
         files: False to take no file.
 
     Returns:
-        A function of a seed (an int) that gives an int32 array `(height, width, 1)`, 1 = visible.
+        A function of a seed (an int, 0 … 2^63 - 1) that gives an int32 array `(height, width, 1)`, 1 = visible.
         Only `random` and `blobs` depend on the seed; `blobs` needs TensorFlow.
 
     Raises:
-        InputError: if the specification is not one of these, or goes beyond the image.
+        InputError: if the specification is not one of these, or goes beyond the image; from the function, if the seed
+            is not one of these.
     """
-    kind = mask_kind(spec, files)
+    height, width = expect_whole("height", height, 1, MOST_VALUES), expect_whole("width", width, 1, MOST_VALUES)
+    if height * width > MOST_VALUES:
+        raise InputError(f"A mask of {width} x {height} pixels is too large.")
+    draw = _drawing(spec, mask_kind(spec, files), height, width)
+    return lambda seed: draw(expect_whole("seed", seed, 0, 2**63 - 1))
+
+
+def _drawing(spec, kind, height, width):
+    """The function of a seed; a mask that does not depend on it is made at once."""
     if kind.name == "random":
         return lambda seed: _random_pixels(height, width, kind.numbers[0], seed)
     if kind.name == "blobs":

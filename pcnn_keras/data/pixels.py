@@ -18,8 +18,20 @@ def quantize(images: ArrayLike, num_levels: int) -> np.ndarray:
 
     Returns:
         uint8, the same shape, 0 … num_levels - 1.
+
+    Raises:
+        InputError: if the number of levels is not one of these.
     """
+    num_levels = expect_whole("num_levels", num_levels, 2, 256)
     return (np.asarray(images, np.uint16) * num_levels // 256).astype(np.uint8)
+
+
+def as_array(name: str, values: Any) -> np.ndarray:
+    """`np.asarray`; what it cannot do is an `InputError`."""
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"`{name}` is not an array of numbers.") from error
 
 
 def to_levels(image: ArrayLike, levels: Any) -> np.ndarray:
@@ -35,7 +47,7 @@ def to_levels(image: ArrayLike, levels: Any) -> np.ndarray:
     Raises:
         InputError: if the image or the number of levels is not one of these.
     """
-    num_levels, values = _num_levels(levels), np.asarray(image)
+    num_levels, values = _num_levels(levels), as_array("image", image)
     if values.dtype.kind == "f" and ((values >= 0) & (values <= 1)).all():
         values = np.round(values * 255).astype(np.uint8)
     if values.dtype != np.uint8:
@@ -57,7 +69,7 @@ def to_pixels(image: ArrayLike, levels: Any) -> np.ndarray:
     Raises:
         InputError: if the image holds something else, or the number of levels is not one of these.
     """
-    num_levels, values = _num_levels(levels), np.asarray(image)
+    num_levels, values = _num_levels(levels), as_array("image", image)
     if values.dtype.kind not in "bui" or values.size and not 0 <= values.min() <= values.max() < num_levels:
         raise InputError(f"`image` must hold whole numbers from 0 to {num_levels - 1}. Received: "
                          f"{values.dtype}{_range(values)}.")
