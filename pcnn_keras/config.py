@@ -162,7 +162,7 @@ class Config:
 
     @property
     def blobs(self) -> str:
-        """The blobs that the model is trained with, as `parse_mask` takes them."""
+        """The blobs of the settings, as `parse_mask` takes them: what "blobs" in `masks` means."""
         return f"blobs:{self.max_num_blobs},{self.iter_min},{self.iter_max}"
 
     @property

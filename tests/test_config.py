@@ -78,7 +78,7 @@ def test_a_setting_of_before_that_a_file_lacks_is_the_declared_value():
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path / "pipe.json", str(tmp_path), tmp_path / "missing", "/dev/zero", None, 0, b"config.json"):
-        with pytest.raises(pcnn.InputError, match="is not a file|`path` must be a path"):
+        with pytest.raises(pcnn.InputError, match="is not a file|`path` must be of type"):
             pcnn.Config.load(path)
 
 

@@ -46,7 +46,7 @@ def parse():
                         help="completions of each (default: 8)")
     parser.add_argument("--candidates", type=number(int, 1, MOST_SAMPLES), metavar="N",
                         help="draw N of each, and keep --num-samples of them that the model's own joint distribution "
-                             "prefers: they fit what is visible better (try 64; default: no choice)")
+                             "prefers: they fit what is visible better (try 64, at temperature 1; default: no choice)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), metavar="N",

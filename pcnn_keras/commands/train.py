@@ -106,7 +106,8 @@ def start(flags):
         output = choose_output(flags, config.dataset)
     if config.dataset == "folder" and not flags.data_dir:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
-    for spec in config.replace(**given(flags)).masks:
+    side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
+    for spec in config.replace(**given(flags), **side).masks:
         mask_kind(spec)
     return config, output
 

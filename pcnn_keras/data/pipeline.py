@@ -1,7 +1,7 @@
 """Levels to training batches: images -> masks -> inputs, targets, weights.
 
 A batch is a function of the seed and the step, so that a run can go on where it was stopped: step
-s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own blob masks.
+s takes images s·B … (s+1)·B - 1 of an endless row of shuffled passes, and its own random masks.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
 
     Args:
         levels: uint8 `(n, height, width, channels)`, all training images.
-        config: a `Config`; `batch_size`, `seed`, `num_levels` and the blobs' numbers count.
+        config: a `Config`; what it says of images, masks and batches counts.
         mask_device: where masks are drawn, such as "/GPU:0"; by default there if there is one, and
             otherwise on the processor. Where the first batch cannot be made there, one line says so,
             and the processor makes them all.
@@ -107,8 +107,7 @@ def _batches(levels, config, first_step, num_steps, mask_device, draw):
             masks = draw(*_size(config), seed) if draw else random_masks(config, seed)
             if config.slices == 1:
                 return examples(chosen, masks, config.num_levels)
-            shape, count = (config.batch_size, 1), config.slices**2
-            k = tf.random.stateless_uniform(shape, tf.random.split(seed)[1], 0, count, tf.int32)
+            k = random_slices(config, seed)
             return _of_every_slice(
                 chosen, masks, config, lambda parts: tf.gather_nd(tf.stack(parts, axis=1), k, batch_dims=1))
 
@@ -138,9 +137,20 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     drawn = [_masks_of(kind, *size, seed=seed) for kind in kinds]
     if len(kinds) == 1:
         return drawn[0]
-    place = tf.random.stateless_uniform((config.batch_size, 1), tf.random.split(seed)[0], 0, len(specs), tf.int32)
+    place = _choices(config, seed, 2, len(specs))
     kind_at = tf.constant([kinds.index(spec) for spec in specs])
     return tf.gather_nd(tf.stack(drawn, axis=1), tf.gather(kind_at, place), batch_dims=1)
+
+
+def random_slices(config: Config, seed: tf.Tensor) -> tf.Tensor:
+    """For each image of a batch one of its slices, all as likely: int32 `(batch_size, 1)`; `seed` as `random_masks`."""
+    return _choices(config, seed, 3, config.slices**2)
+
+
+def _choices(config, seed, use, count):
+    """A whole number below `count` for each image; no other `use` of a seed, nor the blobs, has the same bits."""
+    own = tf.random.experimental.stateless_fold_in(seed, use)
+    return tf.random.stateless_uniform((config.batch_size, 1), own, 0, count, tf.int32)
 
 
 def check_masks(masks: MaskFunction, config: Config) -> None:
@@ -152,11 +162,18 @@ def check_masks(masks: MaskFunction, config: Config) -> None:
         config: a `Config`.
 
     Raises:
-        InputError: if it gives something else.
+        InputError: if it gives something else, or something else in a graph, which NumPy's random numbers do.
     """
-    drawn, shape = masks(*_size(config), tf.constant([config.seed, 0], tf.int64)), (*_size(config), 1)
+    seed, shape = tf.constant([config.seed, 0], tf.int64), (*_size(config), 1)
+    drawn = masks(*_size(config), seed)
     if not (tf.is_tensor(drawn) and drawn.shape == shape and {*np.unique(drawn)} <= {0, 1}):
         raise InputError(f"`masks` must give a tensor {shape} of 0 and 1. Received: {shown(drawn)}.")
+    try:
+        again = tf.function(lambda seed: masks(*_size(config), seed))(seed)
+    except Exception as error:
+        raise InputError(f"`masks` must be written with TensorFlow: {type(error).__name__}: {error}"[:300]) from error
+    if not np.array_equal(drawn, again):
+        raise InputError("`masks` must draw from `seed` alone: it gave two masks for one seed.")
 
 
 def _size(config: Config) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ import numpy as np
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
-from pcnn_keras.errors import InputError, expect_path, expect_whole, shown
+from pcnn_keras.errors import InputError, expect_kind, expect_whole, shown
 
 OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
 """The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
@@ -69,7 +69,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
     if not isinstance(dataset, str):
         raise InputError(f"The data set must be named. Received: {shown(dataset)}.")
     if data_dir is not None:
-        expect_path("data_dir", data_dir)
+        expect_kind("data_dir", data_dir, (str, os.PathLike))
     if size is not None:
         size = expect_whole("size", size, 1, 4096)
 

@@ -19,7 +19,7 @@ on nothing but seed and candidates.
 import numpy as np
 import tensorflow as tf
 
-from pcnn_keras.inference.likelihood import log_likelihood
+from pcnn_keras.inference.likelihood import context_of, nats_of_hidden
 from pcnn_keras.inference.noise import gumbel
 
 
@@ -36,7 +36,8 @@ def log_weights(model, completions):
     samples = completions.samples
     images = samples.reshape(-1, *samples.shape[2:])
     nothing_visible = np.zeros((*images.shape[:-1], 1), np.int32)
-    joint = log_likelihood(model, images, nothing_visible)
+    context = context_of(model, images[:1], nothing_visible[:1])  # the same of all of them
+    joint = nats_of_hidden(model, images, nothing_visible, context=context)
     return joint.reshape(samples.shape[:2]) - completions.log_likelihood
 
 

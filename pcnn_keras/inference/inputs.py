@@ -7,7 +7,7 @@ from PIL import Image
 
 from pcnn_keras.data.images import convert, pixels_of
 from pcnn_keras.data.masks import mask_of
-from pcnn_keras.data.pixels import quantize, scale
+from pcnn_keras.data.pixels import as_array, quantize, scale
 from pcnn_keras.data.prepare import Picture, prepare
 from pcnn_keras.data.slices import network_inputs
 from pcnn_keras.errors import InputError
@@ -93,14 +93,6 @@ def _levels(config, images, name):
     if images.dtype.kind == "b" and config.num_levels > 2:
         raise InputError(f"`{name}` must hold whole numbers from 0 to {config.num_levels - 1}{advice}. Received: bool.")
     return _whole_numbers(name, images, (config.height, config.width, config.channels), config.num_levels - 1, advice)
-
-
-def as_array(name, values):
-    """`np.asarray`; what it cannot do is an `InputError`."""
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"`{name}` is not an array of numbers.") from error
 
 
 def _whole_numbers(name, values, shape, highest, advice=""):

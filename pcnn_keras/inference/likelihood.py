@@ -36,9 +36,7 @@ def log_likelihood(model: PixelConstrainedCNN, images: Any, masks: Any,
     """
     images, masks, _ = read_inputs(config_of(model), images, masks)
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
-    nats = ops.convert_to_numpy(score(teacher_forced(model, images, masks, batch_size)["logits"], images, masks))
-    expect_finite(nats)
-    return nats
+    return nats_of_hidden(model, images, masks, batch_size)
 
 
 def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
@@ -54,6 +52,17 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
     batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     logits = teacher_forced(model, images, masks, batch_size)["logits"]
     return ops.convert_to_numpy(certain_where_visible(ops.softmax(logits), images, masks))
+
+
+def nats_of_hidden(model, images, masks, batch_size=64, context=None):
+    """What `log_likelihood` does, of checked arrays; `context` as in `teacher_forced`."""
+    nats = np.zeros(len(images), np.float32)
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        logits = teacher_forced(model, images[part], masks[part], batch_size, context)["logits"]
+        nats[part] = ops.convert_to_numpy(score(logits, images[part], masks[part]))
+    expect_finite(nats)
+    return nats
 
 
 def teacher_forced(model, images, masks, batch_size=64, context=None):

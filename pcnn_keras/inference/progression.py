@@ -5,7 +5,8 @@ When the pixels D of a completion are drawn, the others follow
     p(x_i | x_D, c) = mean over continuations x of x_D of p(x_i | x_<i, c)
 
 so each stage draws continuations and averages the model's own probabilities over them. The
-conditioning stays that of the visible pixels: what is drawn is seen by the prior alone, as always.
+conditioning stays that of the visible pixels: what is drawn is seen by the prior alone, and in slices by those that
+come later, as always.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from pcnn_keras.data.pixels import as_array
 from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError, expect_whole
-from pcnn_keras.inference.inputs import as_array, check_images, read_inputs
+from pcnn_keras.inference.inputs import check_images, read_inputs
 from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
 from pcnn_keras.inference.sampling import Request, check_seeds, complete, inpaint, occlude
 from pcnn_keras.network.model import PixelConstrainedCNN, config_of

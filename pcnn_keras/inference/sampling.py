@@ -19,13 +19,13 @@ from keras import tree
 from numpy.typing import ArrayLike
 
 from pcnn_keras.config import MOST_SAMPLES
-from pcnn_keras.data.pixels import scale
+from pcnn_keras.data.pixels import as_array, scale
 from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError, expect_whole, shown
 from pcnn_keras.inference import rows
 from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.importance import log_weights, resample
-from pcnn_keras.inference.inputs import as_array, read_inputs
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import context_of, log_likelihood
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite

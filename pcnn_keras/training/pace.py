@@ -23,15 +23,15 @@ class Pace(keras.callbacks.Callback):
         super().__init__()
         self._run, self._total_steps, self._every = run, total_steps, every
         self._first: tuple[int, float] | None = None  # step and time from which on the pace is taken
-        self._said: float | None = None
+        self._said = 0.0  # when the last line was
 
     def on_train_batch_end(self, batch, logs=None):
         step, now = self._run.step, time.monotonic()
         if self._first is None:
-            self._first = step, now
-        elif self._said is None and step == self._first[0] + FIRST_STEPS:
+            self._first, self._said = (step, now), now
+        elif step == self._first[0] + FIRST_STEPS:
             self._say(self._foretold(now), now)
-        elif self._said is not None and self._every is not None and now - self._said >= self._every:
+        elif self._every is not None and now - self._said >= self._every:
             nats = float(logs["logits_nats_per_image"])
             self._say(f"Step {step:,} of {self._total_steps:,}: {nats:.1f} nats per image in this epoch, "
                       f"{self._seconds_per_step(now):.2f} s per step, {duration(self._left(now))} left.", now)
@@ -49,10 +49,13 @@ class Pace(keras.callbacks.Callback):
         return (self._total_steps - self._run.step) * self._seconds_per_step(now)
 
     def _foretold(self, now):
+        assert self._first
         left = self._left(now)
         line = (f"{self._total_steps - self._run.step:,} steps at {self._seconds_per_step(now):.2f} s: "
-                f"about {duration(left)} left.")
-        if left > A_DAY:
+                f"about {duration(left)} left, and some for held-out images.")
+        if left > A_DAY and self._first[0] > 1:  # of a run that goes on, the rest is settled
+            line += " Shorter: --epochs N."
+        elif left > A_DAY:
             line += " Shorter: --epochs N or --steps-per-epoch N, or a smaller network, --filters N --depth N."
         return line
 

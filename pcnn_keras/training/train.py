@@ -138,7 +138,7 @@ def _alone(output, resume):
 def _start_from(initial, model):
     expect_kind("initial", initial, PixelConstrainedCNN)
     shapes, needed = ([weight.shape for weight in each.weights] for each in (initial, model))
-    if shapes != needed:
+    if shapes != needed or initial.config.feature_stacks != model.config.feature_stacks:
         raise InputError("The weights to start from are those of another network.")
     model.set_weights(initial.get_weights())
 

@@ -367,6 +367,8 @@ def test_settings_are_the_preset_s_or_a_file_s_before_flags_change_them(trained_
     assert config == other.replace(filters=7)
     assert images.train.shape[1:] == (6, 6, 1) and images.train.max() == 2
     assert trained_with("--config a_run's_config.json --size 4")[0] == other.replace(height=4, width=4)
+    large, _ = trained_with("--config a_run's_config.json --merge blocks --size 8 --slices 4")
+    assert (large.height, large.slices) == (8, 4)
     save_model(pcnn.build_model(other), tmp_path / "trained")
     assert trained_with("--weights trained --alpha 0.1")[0] == other.replace(alpha=0.1)
 

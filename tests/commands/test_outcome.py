@@ -66,7 +66,7 @@ def main():
         time.sleep(60)
 run(main)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(int(number))], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run([sys.executable, "-c", program, str(int(number))], cwd=tmp_path, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (1, "-c: stopped.\n")
     assert not [*tmp_path.iterdir()]

@@ -12,6 +12,7 @@ from conftest import ROOT, TINY
 from PIL import Image
 
 import pcnn_keras as pcnn
+from pcnn_keras.data import pipeline
 from pcnn_keras.data.pipeline import examples, held_out_batches, held_out_masks, training_batches
 from pcnn_keras.data.sources import load_images, load_model_images
 from pcnn_keras.errors import InputError
@@ -110,6 +111,30 @@ def test_training_masks_are_drawn_evenly_from_the_specifications():
     assert (masks[has_six].mean(axis=0) > 0.15).all()  # anywhere
     _, alone = batches(CONFIG.replace(masks=("bottom:1",)), 0, 2)
     np.testing.assert_array_equal(alone, np.broadcast_to(bottom, alone.shape))
+
+
+def test_which_mask_an_image_gets_says_nothing_of_its_blobs():
+    config = pcnn.Config(masks=("blobs", "none", "none", "none"), batch_size=1000)
+    masks = pipeline.random_masks(config, tf.constant([0, 3], tf.int64)).numpy()
+    alone = pipeline.random_masks(config.replace(masks=("blobs",)), tf.constant([0, 3], tf.int64)).numpy()
+    assert masks[masks.any(axis=(1, 2, 3))].mean() == pytest.approx(alone.mean(), abs=0.03)
+
+
+def test_which_slice_an_image_is_trained_with_says_nothing_of_its_blobs():
+    config = pcnn.Config(merge="blocks", slices=2, batch_size=1000, max_num_blobs=2, iter_min=0, iter_max=1)
+    for place in range(4):
+        seed = tf.constant([0, place], tf.int64)
+        visible = pipeline.random_masks(config, seed).numpy().sum(axis=(1, 2, 3))
+        each = [visible[pipeline.random_slices(config, seed)[:, 0] == k].mean() for k in range(4)]
+        assert each == pytest.approx([visible.mean()] * 4, rel=0.15)
+
+
+def test_a_function_of_masks_draws_from_its_seed_alone():
+    for draw, said in ((lambda *given: tf.constant(np.random.default_rng().integers(0, 2, (4, 4, 5, 1))), "seed"),
+                       (lambda *given: tf.zeros((4, 4, 5, 1)) + 0 * int(given[3].numpy()[0]), "written with TensorFlow"),
+                       (lambda *given: tf.zeros((4, 4, 5)), "must give a tensor")):
+        with pytest.raises(pcnn.InputError, match=said):
+            pipeline.check_masks(draw, CONFIG)
 
 
 @pytest.mark.parametrize("channels, num_levels", [(1, 2), (3, 32)])

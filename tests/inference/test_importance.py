@@ -18,11 +18,12 @@ def every_completion(config, image, mask):
     return images
 
 
-@pytest.mark.parametrize("merge", ["sum", "blocks"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_draws_by_importance_follow_the_joints_own_conditional(merge, channels):
+@pytest.mark.parametrize("channels, changes", [
+    (1, {}), (3, {}), (1, {"merge": "blocks"}), (3, {"merge": "blocks"}), (1, {"merge": "weighted"}),
+    (1, {"merge": "blocks", "slices": 2})])
+def test_draws_by_importance_follow_the_joints_own_conditional(channels, changes):
     """The one of 64 candidates that is kept, 2,000 times, by chi-square; plain draws of the model do not pass."""
-    model = enlarge(pcnn.build_model(TINY.replace(height=2, width=2, channels=channels, merge=merge)), 1.2, seed=3)
+    model = enlarge(pcnn.build_model(TINY.replace(height=2, width=2, channels=channels, **changes)), 1.2, seed=3)
     image = np.ones((2, 2, channels), int)
     mask = np.array([[0, 0], [channels == 3, 1]], int)[..., None]
     if channels == 3:
@@ -40,6 +41,9 @@ def test_draws_by_importance_follow_the_joints_own_conditional(merge, channels):
         return np.array([(kept == each).all(axis=(1, 2, 3)).sum() for each in completions])
 
     weights = log_weights(model, draws)
+    some = draws.samples[:3, 0]
+    np.testing.assert_allclose(
+        weights[:3, 0], pcnn.log_likelihood(model, some, 0 * some[..., :1]) - draws.log_likelihood[:3, 0], atol=1e-5)
     assert weights.std() > 0.1
     assert chisquare(counts(weights), expected * many).pvalue > 1e-3, weights.std()
     assert chisquare(counts(0 * weights), expected * many).pvalue < 1e-6

@@ -73,7 +73,8 @@ def test_the_public_functions_take_them(tiny, files):
     (np.full((4, 5, 1), 200, np.uint8), MASK, r"`image` .*pcnn.to_levels\(image, model\).* uint8 from 200 to 200"),
     (np.full((4, 5), 0.5), MASK, r"`image` .*to_levels.* float64 from 0.5"),
     (np.zeros((5, 4)), MASK, r"`image` must be of shape"), ("missing.png", MASK, "missing.png"),
-    (LEVELS[0], MASK * 2, "`mask` must hold whole numbers from 0 to 1: `mask > 127`"), (LEVELS[0], "upper:1", "^Mask 'upper:1'"),
+    (LEVELS[0], MASK * 2, "`mask` must hold whole numbers from 0 to 1: `mask > 127`"),
+    (LEVELS[0], "upper:1", "^Mask 'upper:1'"),
     (LEVELS, [MASK[0]] * 2, "`mask`"), (LEVELS, ["all"] * 2, "As many masks"), (LEVELS, ["all"] * 4, "As many masks"),
     (None, "all", "`image`"), (LEVELS[0], None, "`mask`"), ([], "all", "`image`"), (LEVELS[0], [], "`mask`"),
     ([Image.new("L", (5, 4)), None], MASK, "`image`")])

@@ -120,6 +120,9 @@ def test_a_run_may_start_from_the_weights_of_another(run, tmp_path):
         np.testing.assert_allclose(after, before, atol=1e-6)
     with pytest.raises(InputError, match="another network"):
         pcnn.train(config.replace(filters=5), IMAGES, tmp_path / "other", initial=model)
+    blocks = pcnn.build_model(config.replace(merge="blocks", feature_stacks="vertical"))
+    with pytest.raises(InputError, match="another network"):
+        pcnn.train(blocks.config.replace(feature_stacks="horizontal"), IMAGES, tmp_path / "other", initial=blocks)
     assert not (tmp_path / "other").exists()
 
 
