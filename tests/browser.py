@@ -29,14 +29,15 @@ PATIENCE = float(os.environ.get("PCNN_PATIENCE", 60))
 
 
 @contextlib.contextmanager
-def serve(*flags, cwd=ROOT, python_path=()):
+def serve(*flags, cwd=ROOT, python_path=(), log=None):
     """Runs `python -m pcnn_keras.demo` in a process of its own; gives its address, and ends it with SIGTERM.
 
+    `log` is a file for its standard error.
     SIGINT would not do: what a shell starts with `&` ignores it, and so does all that this starts.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*python_path, ROOT)))}
     process = subprocess.Popen([sys.executable, "-m", "pcnn_keras.demo", *map(str, flags)], cwd=cwd, env=environment,
-                               stdout=subprocess.PIPE, text=True)
+                               stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         found = (re.match(r"Open (http\S+?)/? in", line) for line in process.stdout)
         yield next(match[1] for match in found if match)

@@ -23,7 +23,7 @@ from pcnn_keras.demo.parts import (
     read_upload,
     save,
 )
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, shown
 
 
 @contextlib.contextmanager
@@ -63,8 +63,17 @@ def forget():
     return None, "<p>The picture has changed: press Complete.</p>", "", "", 0, "", gr.File(visible=False)
 
 
+def pressed(event, count):
+    """Which of `count` buttons; an `InputError` if the request names none."""
+    try:
+        return int(event.index) % count
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InputError("Expected the number of a button.") from error
+
+
+@in_words()
 def choose_completion(result, kept, event: gr.EventData):
-    return show(result, kept, int(event.index) % kept) if result else (gr.skip(),) * 4
+    return show(result, kept, pressed(event, kept)) if result else (gr.skip(),) * 4
 
 
 def play(result, chosen):
@@ -88,6 +97,8 @@ class ModelHandlers:
         self._folders = folders
 
     def _open(self, name):
+        if not (isinstance(name, str) and name in self._folders):
+            raise InputError(f"The page has no model {shown(name)}.")
         return open_model(self._folders[name])
 
     def _config(self, name):
@@ -102,7 +113,7 @@ class ModelHandlers:
     @in_words()
     def choose_example(self, name, event: gr.EventData):
         opened = self._open(name)
-        return first_canvas(opened, int(event.index) % len(opened.examples))
+        return first_canvas(opened, pressed(event, len(opened.examples)))
 
     @in_words()
     def upload(self, name, path):
@@ -125,6 +136,7 @@ class ModelHandlers:
         seed = int(np.random.default_rng().integers(2**53))
         return canvas(image, make_mask(spec or "all", config, seed), config.num_levels)
 
+    @in_words()
     def set_blobs(self, name, value):
         return self.set_mask(name, value, self._config(name).blobs)
 

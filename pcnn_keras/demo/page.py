@@ -49,16 +49,16 @@ def build(folders):
                 preset = gr.Dropdown(presets(opened.model.config), value=None, allow_custom_value=True,
                                      label="Mask: what stays visible", elem_id="preset")
                 with gr.Accordion("How many, and which", open=False):
-                    count = in_range(gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count"))
+                    count = gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count")
                     importance = gr.Checkbox(False, label="Choose by importance", elem_id="importance", info=(
                         f"Draws {CANDIDATES} times as many and keeps those whose parts fit together best."))
                     with gr.Row(elem_classes="narrow"):
-                        temperature = in_range(gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170))
+                        temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
                         seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
             with gr.Column(scale=3, min_width=320):
                 tiles = gr.HTML(js_on_load=CHOOSE, elem_id="tiles")
                 with gr.Row(elem_classes="narrow"):
-                    kept = in_range(gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept"))
+                    kept = gr.Slider(1, MOST, MOST, step=1, label="Show only the likeliest", elem_id="kept")
                     all_button = gr.Button("Show all", size="sm", min_width=80, scale=0, elem_id="all")
                 with gr.Row():
                     with gr.Column(scale=2, min_width=300):
@@ -91,25 +91,37 @@ def build(folders):
         all_button.click(handlers.show_all, [result, chosen], [kept, *shown], show_progress="hidden")
         tiles.select(handlers.choose_completion, [result, kept], shown, show_progress="hidden")
         download_button.click(handlers.download, [result, kept], files)
+    check_requests(page)
     return page
 
 
-def in_range(slider):
-    """The slider, which says on the page, not in the log, what it does not take: a request may hold anything.
+def check_requests(page):
+    """Has the page say, not the log, what its parts do not take: a request may hold anything.
 
-    Its own method is replaced: of a class of ours Gradio would write a description beside the file.
+    Its own method is replaced, not those of its parts, of which each session has copies.
     """
-    preprocess = slider.preprocess
+    preprocess_data = page.preprocess_data
 
-    def checked(value):
+    async def checked(function, values, *rest, **named):
+        for part, value in zip(function.inputs, values):
+            if isinstance(part, (gr.Slider, gr.Number)):
+                check_number(part, value)
         try:
-            return preprocess(value)
-        except (gr.Error, TypeError) as error:
-            raise gr.Error(f"{slider.label}: expected a number from {slider.minimum} to {slider.maximum}.",
-                           print_exception=False) from error
+            return await preprocess_data(function, values, *rest, **named)
+        except (gr.Error, ValueError, TypeError) as error:
+            said = error.message if isinstance(error, gr.Error) else "The page does not take what was sent."
+            raise gr.Error(said, print_exception=False) from error
 
-    slider.preprocess = checked
-    return slider
+    page.preprocess_data = checked
+
+
+def check_number(part, value):
+    """A `gr.Error` unless a slider or number field takes a value."""
+    whole = part.step == 1
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and part.minimum <= value <= part.maximum
+    if not fine or whole and value % 1:
+        raise gr.Error(f"{part.label}: expected a {'whole ' * whole}number from {part.minimum} to {part.maximum}.",
+                       print_exception=False)
 
 
 def check_host(host):

@@ -251,16 +251,19 @@ def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeyp
     assert (ROOT / "requirements-demo.txt").read_text().strip().endswith(version)
 
 
-def test_a_slider_says_on_the_page_what_it_does_not_take():
+def test_a_number_says_on_the_page_what_it_does_not_take():
     gr = pytest.importorskip("gradio")
-    from pcnn_keras.demo.page import in_range
+    from pcnn_keras.demo.page import check_number
 
-    slider = in_range(gr.Slider(0, 2, 1, label="Temperature"))
-    assert slider.preprocess(0.5) == 0.5
-    for value in (None, "1", [], {}, 3, -1):
-        with pytest.raises(gr.Error, match="Temperature: expected a number from 0 to 2") as caught:
-            slider.preprocess(value)
-        assert not caught.value.print_exception
+    slider, seed = gr.Slider(0, 2, 1, step=0.05, label="Temperature"), gr.Number(minimum=0, maximum=9, label="Seed")
+    check_number(slider, 0.5)
+    check_number(seed, 9)
+    for part, expected, more in ((slider, "Temperature: expected a number from 0 to 2", 3),
+                                 (seed, "Seed: expected a whole number from 0 to 9", 0.5)):
+        for value in (None, "1", [], {}, True, -1, float("nan"), more):
+            with pytest.raises(gr.Error, match=expected) as caught:
+                check_number(part, value)
+            assert not caught.value.print_exception
 
 
 @pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such host", "x" * 300])

@@ -24,6 +24,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1200),
               pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium and chromium-driver")]
 
+JSON = {"Content-Type": "application/json"}
 GUARD = """
 import ipaddress, socket
 open({log!r}, "a").write("watching\\n")
@@ -64,7 +65,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(folder):
-    with serve("--model", "saved_models/grey", cwd=folder, python_path=[folder / "guard"]) as address:
+    with open(folder / "log", "w") as log, \
+            serve("--model", "saved_models/grey", cwd=folder, python_path=[folder / "guard"], log=log) as address:
         yield address
 
 
@@ -238,7 +240,7 @@ def test_on_a_phone_everything_fits(address, tmp_path):
 def take(address, path):
     """Asks the page to take a file of the server's as its picture: the end of the event stream."""
     data = json.dumps({"data": ["saved_models/grey", {"path": str(path), "meta": {"_type": "gradio.FileData"}}]})
-    status, answer = get(f"{address}/gradio_api/call/upload", data.encode(), {"Content-Type": "application/json"})
+    status, answer = get(f"{address}/gradio_api/call/upload", data.encode(), JSON)
     assert status == 200, answer
     return get(f"{address}/gradio_api/call/upload/{json.loads(answer)['event_id']}")[1].decode()
 
@@ -260,7 +262,17 @@ def test_no_file_beyond_the_uploads_is_read(address, folder):
             assert status >= 400, (route, path, answer[:100])
 
 
-def test_uploads_are_bounded_and_the_server_survives_what_is_sent(address):
+def press(address, route, data, event):
+    """Has a button's event come with data of its own: what the page answers."""
+    functions = json.loads(get(f"{address}/config")[1])["dependencies"]
+    number = next(function["id"] for function in functions if function["api_name"] == route)
+    session = secrets.token_hex(8)
+    body = {"data": data, "fn_index": number, "session_hash": session, "event_data": event}
+    assert get(f"{address}/gradio_api/queue/join", json.dumps(body).encode(), JSON)[0] == 200
+    return get(f"{address}/gradio_api/queue/data?session_hash={session}")[1].decode()
+
+
+def test_uploads_are_bounded_and_the_server_survives_what_is_sent(address, folder):
     assert send(address, bytes(9 * 2**20))[0] == 413
     bomb = BytesIO()
     Image.new("1", (20000, 20000)).save(bomb, "PNG")
@@ -269,11 +281,17 @@ def test_uploads_are_bounded_and_the_server_survives_what_is_sent(address):
         status, answer = send(address, content)
         assert status == 200
         assert "event: error" in take(address, json.loads(answer)[0])
-    for route in ("complete", "set_mask", "upload", "choose_model"):
+    canvas = json.dumps({"levels": [0] * 784, "mask": [0] * 784}).encode()
+    for route in ("complete", "set_mask", "set_blobs", "upload", "choose_model", "choose_example", "hide"):
         for body in (b"", b"{", b"[]", b'{"data": []}', b'{"data": [null, null, null, null, null]}',
-                     b'{"data": ["/etc", {"levels": 1}, 1e9, "x", -1]}'):
-            status, answer = get(f"{address}/gradio_api/call/{route}", body, {"Content-Type": "application/json"})
+                     b'{"data": ["/etc", {"levels": 1}, 1e9, "x", -1]}', b'{"data": [["saved_models/grey"], 1.5, 7]}',
+                     *(b'{"data": ["saved_models/grey", %b, 4, 1, %b, false]}' % (canvas, seed)
+                       for seed in (b"-1", b'"x"', b"[]") if route == "complete")):
+            status, answer = get(f"{address}/gradio_api/call/{route}", body, JSON)
             if status == 200:
                 assert b"event: error" in get(
                     f"{address}/gradio_api/call/{route}/{json.loads(answer)['event_id']}")[1]
+    for event in (None, {}, {"index": "x"}, {"index": None}, "index", 7):
+        assert "number of a button" in press(address, "choose_example", ["saved_models/grey"], event)
     assert get(address)[0] == 200
+    assert "Traceback" not in (folder / "log").read_text()
