@@ -22,6 +22,7 @@ from pcnn_keras.demo.parts import (
     progression,
     read_upload,
     save,
+    unlike,
 )
 from pcnn_keras.errors import InputError, shown
 
@@ -116,9 +117,9 @@ class ModelHandlers:
         return first_canvas(opened, pressed(event, len(opened.examples)))
 
     @in_words()
-    def upload(self, name, path):
+    def upload(self, name, path, way):
         config = self._config(name)
-        image, done = read_upload(path, config)
+        image, done = read_upload(path, config, way)
         if done:
             gr.Info(f"{done[0].upper()}{done[1:]}.")
         return canvas(image, make_mask("all", config, 0), config.num_levels)
@@ -148,3 +149,5 @@ class ModelHandlers:
                 drawn = len(result.completions.draw)
                 yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
                        gr.File(visible=False))
+            if warning := unlike(result):
+                gr.Warning(warning)

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 import tensorflow as tf
 
+from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.demo import handlers
 from pcnn_keras.demo.handlers import ModelHandlers, first_canvas
 from pcnn_keras.demo.parts import CANDIDATES, MOST, example_buttons, open_model, presets
@@ -42,8 +43,11 @@ def build(folders):
                 picture = gr.HTML(first_canvas(opened), elem_id="canvas", html_template=_read(".html"),
                                   js_on_load=_read(".js"))
                 go = gr.Button("Complete", variant="primary", elem_id="go")
-                with gr.Row(elem_classes="narrow"):
+                with gr.Row(elem_classes="narrow", equal_height=True):
                     upload_button = gr.UploadButton("Upload", file_types=["image"], size="sm", min_width=80)
+                    way = gr.Dropdown([(f"prepare: {way}", way) for way in WAYS], value=WAYS[0], container=False,
+                                      label="How an upload is prepared", min_width=130, elem_id="way")
+                with gr.Row(elem_classes="narrow"):
                     blank_button = gr.Button("Empty picture", size="sm", min_width=80)
                     blobs_button = gr.Button("Random blobs", size="sm", min_width=80, elem_id="blobs")
                 preset = gr.Dropdown(presets(opened.model.config), value=None, allow_custom_value=True,
@@ -82,7 +86,7 @@ def build(folders):
             examples.select(models.choose_example, model, picture, cancels=playing).success(**drawing)]
         forgetting = {"fn": handlers.forget, "outputs": [result, *shown, moving, files], "cancels": running,
                       "show_progress": "hidden"}
-        upload_button.upload(models.upload, [model, upload_button], picture).success(**forgetting)
+        upload_button.upload(models.upload, [model, upload_button, way], picture).success(**forgetting)
         blank_button.click(models.blank, model, picture).success(**forgetting)
         preset.input(models.set_mask, [model, picture, preset], picture).success(**forgetting)
         blobs_button.click(models.set_blobs, [model, picture], picture).success(**forgetting)

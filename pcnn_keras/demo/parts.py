@@ -12,8 +12,9 @@ import numpy as np
 from pcnn_keras.data.images import list_images, png, read_image, read_levels
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
-from pcnn_keras.data.prepare import prepare
-from pcnn_keras.errors import InputError
+from pcnn_keras.data.prepare import WAYS, prepare
+from pcnn_keras.errors import InputError, shown
+from pcnn_keras.evaluation.visible import load_bound, surprise
 from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
 from pcnn_keras.inference.likelihood import pixel_probabilities
@@ -36,11 +37,12 @@ CONTINUATIONS = 64
 
 
 class Opened(NamedTuple):
-    """A model, and pictures to begin with: levels `(n, height, width, channels)`."""
+    """A model, pictures to begin with, levels `(n, height, width, channels)`, and its `visible.load_bound`."""
 
     folder: Path
     model: Any
     examples: np.ndarray
+    bound: float
 
 
 class Result(NamedTuple):
@@ -66,7 +68,7 @@ def open_model(folder):
     drawn = inpaint(model, np.zeros((*size, model.config.channels), int), np.zeros((*size, 1), int), 8).samples
     if (folder / "examples").is_dir():
         drawn = read_levels(list_images(folder / "examples")[:16], model.config)
-    return Opened(folder, model, drawn)
+    return Opened(folder, model, drawn, load_bound(folder))
 
 
 def canvas(image, mask, num_levels):
@@ -108,13 +110,17 @@ def make_mask(spec, config, seed):
     return parse_mask(spec, config.height, config.width, files=False)(seed)
 
 
-def read_upload(path, config):
+def read_upload(path, config, way="auto"):
     """Levels `(height, width, channels)` of an uploaded file, prepared as `sample.py` does; what was done, in words.
 
-    The error does not name the file's place.
+    `way` is one of `WAYS`. The error does not name the file's place.
     """
+    if way not in WAYS:
+        raise InputError(f"A picture is prepared as one of {', '.join(WAYS)}. Received: {shown(way)}.")
+    if way == "digit" and config.channels > 1:
+        raise InputError("Pictures are prepared as digits for grey models only.")
     try:
-        picture = prepare(read_image(path, config.channels), config, "auto")
+        picture = prepare(read_image(path, config.channels), config, way)
         return quantize(picture.image(), config.num_levels), picture.done
     except InputError as error:
         raise InputError(str(error).replace(str(path), "The file")) from error
@@ -137,6 +143,16 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
             drawn.append(inpaint(opened.model, image, mask, end - start, temperature, seed, first=start))
             completions = Completions(*map(np.concatenate, zip(*drawn))).ranked()
             yield Result(opened, image, mask, float(temperature), int(seed), completions)
+
+
+def unlike(result):
+    """That what is visible is unlike what the model knows, in words; "" if it is not, or the model has no bound."""
+    bound = result.opened.bound
+    if bound == np.inf or not result.mask.any():
+        return ""
+    found = surprise(result.opened.model, result.completions.samples[:1], result.mask[None])[0]
+    return (f"What is visible is unlike what the model knows: {found:.1f} standard deviations less likely than "
+            f"expected, held-out images up to {bound:.1f}.") if found > bound else ""
 
 
 def picture(pixels, alt, **options):

@@ -57,6 +57,7 @@ def folder(tmp_path_factory):
     for name, config in (("grey", TINY.replace(height=28, width=28)),
                          ("colour", TINY.replace(height=12, width=10, channels=3, num_levels=4))):
         save_model(enlarge(pcnn.build_model(config)), folder / "saved_models" / name)
+    (folder / "saved_models" / "colour" / "visible.json").write_text('{"standard_deviations": -1e6}')
     Image.new("L", (28, 28), 255).save(folder / "secret.png")
     (folder / "guard").mkdir()
     (folder / "guard" / "sitecustomize.py").write_text(GUARD.format(log=str(folder / "hosts")))
@@ -207,14 +208,30 @@ def test_mistakes_are_said_in_words_and_the_page_lives_on(desktop, tmp_path):
     Image.new("RGB", (60, 60), "white").save(tmp_path / "white.png")
     upload.send_keys(str(tmp_path / "white.png"))
     wait(lambda: (pixels(desktop, "#canvas canvas")[0] == 255).all(), "the upload")
+    assert "No ink found" in message(desktop)
 
 
-def test_another_model_is_opened(desktop):
-    field = desktop.find_element(By.CSS_SELECTOR, "#model input")
-    field.click()
-    next(option for option in wait(lambda: desktop.find_elements(By.CSS_SELECTOR, "[role=option]"), "the models")
-         if option.text.strip().endswith("colour")).click()
+def choose(browser, name, option):
+    """Takes the option of a list that ends so."""
+    browser.find_element(By.CSS_SELECTOR, f"#{name} input").click()
+    next(found for found in wait(lambda: browser.find_elements(By.CSS_SELECTOR, "[role=option]"), "the options")
+         if found.text.strip().endswith(option)).click()
+
+
+def test_an_upload_is_prepared_as_is_chosen(desktop, tmp_path):
+    photo = np.full((56, 56), 255, np.uint8)
+    photo[10:30, 20:24] = 0
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    choose(desktop, "way", "none")
+    desktop.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(tmp_path / "photo.png"))
+    wait(lambda: (pixels(desktop, "#canvas canvas")[0] == photo[::2, ::2, None]).all(), "it as it is")
+    choose(desktop, "way", "auto")
+
+
+def test_another_model_is_opened_and_what_it_does_not_know_is_said(desktop):
+    choose(desktop, "model", "colour")
     wait(lambda: [p.shape for p in pixels(desktop, "#tiles img")] == [(12, 10, 3)] * 32, "colour")
+    assert "unlike what the model knows" in message(desktop)
 
 
 def test_nothing_comes_from_or_goes_to_another_host(desktop, address, folder):
@@ -239,8 +256,8 @@ def test_on_a_phone_everything_fits(address, tmp_path):
 
 def take(address, path):
     """Asks the page to take a file of the server's as its picture: the end of the event stream."""
-    data = json.dumps({"data": ["saved_models/grey", {"path": str(path), "meta": {"_type": "gradio.FileData"}}]})
-    status, answer = get(f"{address}/gradio_api/call/upload", data.encode(), JSON)
+    data = ["saved_models/grey", {"path": str(path), "meta": {"_type": "gradio.FileData"}}, "auto"]
+    status, answer = get(f"{address}/gradio_api/call/upload", json.dumps({"data": data}).encode(), JSON)
     assert status == 200, answer
     return get(f"{address}/gradio_api/call/upload/{json.loads(answer)['event_id']}")[1].decode()
 
