@@ -5,10 +5,13 @@ import re
 from pathlib import Path
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import CLASSIFIER
 
 SIGN = "hf://"
 
-FILES = ("model.keras", "config.json", "visible.json", "README.md", "evaluation.json", "examples/*.png")
+CARD = "README.md"
+
+FILES = ("model.keras", "config.json", "visible.json", CLASSIFIER, CARD, "evaluation.json", "examples/*.png")
 """What goes up, and all that is taken of what others may have put there: no code, and nothing that is unpickled."""
 
 
@@ -34,8 +37,11 @@ def download(address: str) -> Path:
         raise _failed(f"{address} cannot be loaded", error) from error
 
 
-def upload(folder: Path, repository: str) -> str:
+def upload(folder: Path, repository: str, card: str = "") -> str:
     """Puts a model's folder, as much of it as is in `FILES`, into a repository, which is made if it is not there.
+
+    Args:
+        card: what goes there as `CARD`, if there is none; "": nothing.
 
     Returns:
         The repository's address for a browser.
@@ -48,6 +54,8 @@ def upload(folder: Path, repository: str) -> str:
     try:
         address = hub.create_repo(repository, exist_ok=True)
         hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=list(FILES))
+        if card and not hub.file_exists(repository, CARD):
+            hub.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD, repo_id=repository)
     except Exception as error:
         raise _failed(f"{repository} cannot be written (log in with: hf auth login)", error) from error
     return str(address)

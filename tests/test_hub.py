@@ -15,6 +15,8 @@ from conftest import ROOT, TINY, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras import hub
+from pcnn_keras.commands import upload
+from pcnn_keras.training.history import HEAD, JUDGED_BY, write_history
 
 COMMIT = "0" * 40
 HOSTILE = {"custom.py": b"raise SystemExit", "model.pkl": b"\x80", "examples/deep.pkl": b"\x80"}
@@ -42,7 +44,7 @@ class Hub(BaseHTTPRequestHandler):
         elif path.startswith(f"/api/models/me/tiny/tree/{COMMIT}"):
             self.answer([{"type": "file", "path": name, "size": len(content), "oid": f"{i:040}"}
                          for i, (name, content) in enumerate(files.items())])
-        elif (found := re.fullmatch(f"/me/tiny/resolve/{COMMIT}/(.*)", path)) and found[1] in files:
+        elif (found := re.fullmatch(f"/me/tiny/resolve/(?:{COMMIT}|main)/(.*)", path)) and found[1] in files:
             self.server.fetched.add(found[1])
             self.answer(files[found[1]], ETag=f'"{found[1]}"')
         else:
@@ -91,12 +93,13 @@ def find(address):
 
 def test_a_model_goes_to_the_hub_and_comes_back_and_nothing_else_does(server, tmp_path):
     model = save_model(pcnn.build_model(TINY), tmp_path / "model")
-    for name in ("README.md", "run.json", "checkpoint.npz", "evaluation.json", "examples/0.png", "examples/notes.txt"):
+    for name in ("README.md", "run.json", "checkpoint.npz", "classifier.keras", "evaluation.json", "examples/0.png",
+                 "examples/notes.txt"):
         (tmp_path / "model" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "model" / name).write_text("{}")
     code, out, errors = server.call("-m", "pcnn_keras", "upload", "model", "me/tiny")
     assert code == 0 and out.endswith('pcnn.load("hf://me/tiny")'), errors
-    kept = {"model.keras", "config.json", "README.md", "evaluation.json", "examples/0.png"}
+    kept = {"model.keras", "config.json", "classifier.keras", "README.md", "evaluation.json", "examples/0.png"}
     assert set(server.files) == kept
 
     server.files |= HOSTILE
@@ -105,6 +108,34 @@ def test_a_model_goes_to_the_hub_and_comes_back_and_nothing_else_does(server, tm
         assert code == 0, errors
     assert server.fetched == kept
     assert pcnn.load(folder).config == TINY == model.config
+
+
+def test_a_model_without_a_card_goes_up_with_one_and_keeps_what_stands_there(server, tmp_path):
+    folder = tmp_path / "model"
+    save_model(pcnn.build_model(TINY), folder)
+    before = {*folder.iterdir()}
+    for card in (None, b"written there"):
+        server.files |= {"README.md": card} if card else {}
+        code, _, errors = server.call("-m", "pcnn_keras", "upload", "model", "me/tiny")
+        assert code == 0, errors
+        assert server.files["README.md"] == (card or upload.card(folder, TINY, "me/tiny").encode())
+    assert {*folder.iterdir()} == before
+
+
+def test_a_card_says_what_the_files_of_a_run_say(tmp_path):
+    text = upload.card(tmp_path, TINY, "me/tiny")
+    assert 'pcnn.load("hf://me/tiny")' in text and "5 x 4 pixels" in text and "prior_depth 1," in text
+    assert "nats" not in text
+    write_history(tmp_path, [{"step": step, JUDGED_BY: nats, HEAD: 9.5} for step, nats in ((1, 8.125), (2, 8.375))])
+    measures = {"sum_nats_per_image": {"mean": 7.25, "error": 0.5}}
+    (tmp_path / "evaluation.json").write_text(json.dumps({"images": 3, "masks": {"left:4": measures}}))
+    text = upload.card(tmp_path, TINY, "me/tiny")
+    assert "| 8.12 nats an image under blobs, 9.50 by the conditional head alone; at step 1 |" in text
+    assert "| 3 test images | left:4: 7.25 ± 0.50 nats an image |" in text
+    for wrong in ("", "[]", "{}", '{"images": 3, "masks": {"none": 1}}'):
+        (tmp_path / "evaluation.json").write_text(wrong)
+        with pytest.raises(pcnn.InputError, match="holds no evaluation"):
+            upload.card(tmp_path, TINY, "me/tiny")
 
 
 def test_what_is_wrong_is_one_line(server):

@@ -1,9 +1,53 @@
 """Puts a trained model into a repository of the Hugging Face Hub, from which `pcnn.load("hf://USER/REPO")` takes it."""
 
+import json
+
 from pcnn_keras import hub
 from pcnn_keras.commands.flags import Parser
-from pcnn_keras.config import Config
+from pcnn_keras.config import Config, settings
 from pcnn_keras.errors import InputError
+from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, read_history
+
+
+def card(folder, config, repository):
+    """What a model without a card says of itself, as Markdown, from those of a run's files that are there."""
+    values = {name: getattr(config, name) for name, *_ in settings()}
+    named = ", ".join(f"{name} {' '.join(value) if type(value) is tuple else value}" for name, value in values.items())
+    rows = [("settings", named), *_held_out(folder), *_evaluated(folder)]
+    return f"""# {repository}
+
+A Pixel Constrained CNN, which completes partly hidden images of {config.width} x {config.height} pixels
+({config.dataset}, {config.num_levels} levels, channels: {config.channels}) and says how likely each completion is.
+
+```python
+import pcnn_keras as pcnn
+
+model = pcnn.load("{hub.SIGN}{repository}")
+```
+
+| | |
+| --- | --- |
+""" + "".join(f"| {name} | {value} |\n" for name, value in rows)
+
+
+def _held_out(folder):
+    if (folder / FILE).is_file():
+        best = min(read_history(folder), key=lambda row: row[JUDGED_BY])
+        yield "held-out images", (f"{best[JUDGED_BY]:.2f} nats an image under blobs, {best[HEAD]:.2f} by the "
+                                  f"conditional head alone; at step {best['step']:.0f}")
+
+
+def _evaluated(folder):
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        nats = {mask: measures["sum_nats_per_image"] for mask, measures in found["masks"].items()}
+        yield f"{found['images']} test images", "; ".join(
+            f"{mask}: {value['mean']:.2f} ± {value['error']:.2f} nats an image" for mask, value in nats.items())
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} holds no evaluation: python -m pcnn_keras.evaluate --json makes it.") from error
 
 
 def main():
@@ -11,8 +55,9 @@ def main():
     parser.add_argument("model", metavar="MODEL", help="folder of a trained model")
     parser.add_argument("repository", metavar="USER/REPO", help="where to; it is made if it is not there")
     flags = parser.parse_args()
-    Config.of_model(flags.model)
+    config = Config.of_model(flags.model)
     if not (flags.model / "model.keras").is_file():
         raise InputError(f"{flags.model} holds no model.keras.")
-    address = hub.upload(flags.model, flags.repository)
+    own = (flags.model / hub.CARD).is_file()
+    address = hub.upload(flags.model, flags.repository, "" if own else card(flags.model, config, flags.repository))
     print(f"Wrote {address}. To load it: pcnn.load(\"{hub.SIGN}{flags.repository}\")")
