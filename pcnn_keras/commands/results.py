@@ -53,13 +53,12 @@ def label(case):
     return f"{Path(case.file).name}, {Path(case.mask_name).name}"
 
 
-def warn(case, surprise, bound):
-    """Of what makes completions worthless."""
+def warn(case, unlike):
+    """Of what makes completions worthless; `unlike` is what `evaluation.visible.unlike` says."""
     if case.mask.all() and case.mask_name.partition(":")[0] not in PARAMETERS:
         say(f"warning: mask {case.mask_name} hides nothing of {case.file}.")
-    elif surprise > bound:
-        say(f"warning: what is visible of {case.file} is unlike what the model knows: {surprise:.1f} standard "
-            f"deviations less likely than expected, held-out images up to {bound:.1f} (see --prepare).")
+    elif unlike:
+        say(f"warning: {unlike} (see --prepare).")
 
 
 def tell(drawn):

@@ -140,7 +140,7 @@ def draw(flags, model, cases, groups):
         All of it, `Drawn`.
     """
     from pcnn_keras.evaluation.classifier import classify, find_classifier
-    from pcnn_keras.evaluation.visible import load_bound, surprise
+    from pcnn_keras.evaluation.visible import load_bound, surprise, unlike
     from pcnn_keras.inference.sampling import inpaint
 
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, model.config)
@@ -163,7 +163,7 @@ def draw(flags, model, cases, groups):
                           classify(classifier, result.samples, model.config.num_levels))
             nats = surprise(model, result.samples[:, 0], masks) if bound < np.inf else np.zeros(len(flat))
             for i, case in enumerate(flat):
-                warn(case, nats[i], bound)
+                warn(case, unlike(nats[i], bound, f" of {case.file}"))
             end = 0
             for of_image in group:
                 start, end = end, end + len(of_image)

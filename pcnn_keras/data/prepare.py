@@ -16,7 +16,7 @@ from PIL import Image
 
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import centre_box, convert, cut, pixels_of
-from pcnn_keras.errors import expect_whole
+from pcnn_keras.errors import InputError, expect_whole
 
 WAYS = ("auto", "digit", "none")
 """How pictures are prepared."""
@@ -97,7 +97,12 @@ def prepare(image: np.ndarray, config: Config, way: str = "none") -> Picture:
 
     "auto" is "digit" for models of `LIKE_MNIST`, unless the picture has the model's size and is mostly dark, as their
     own images are; otherwise it is "none".
+
+    Raises:
+        InputError: for "digit" if the model is one of colour.
     """
+    if way == "digit" and config.channels > 1:
+        raise InputError("Pictures are prepared as digits for grey models only.")
     size = (config.height, config.width)
     if way == "auto":
         as_it_is = image.shape[:2] == size and np.median(image) < 128

@@ -22,7 +22,7 @@ from pcnn_keras.demo.parts import (
     progression,
     read_upload,
     save,
-    unlike,
+    warning,
 )
 from pcnn_keras.errors import InputError, shown
 
@@ -149,5 +149,5 @@ class ModelHandlers:
                 drawn = len(result.completions.draw)
                 yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn), *show(result, drawn, 0), "",
                        gr.File(visible=False))
-            if warning := unlike(result):
-                gr.Warning(warning)
+            if said := warning(result):
+                gr.Warning(said)

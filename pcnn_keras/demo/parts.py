@@ -14,7 +14,7 @@ from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
 from pcnn_keras.data.prepare import WAYS, prepare
 from pcnn_keras.errors import InputError, shown
-from pcnn_keras.evaluation.visible import load_bound, surprise
+from pcnn_keras.evaluation.visible import load_bound, surprise, unlike
 from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
 from pcnn_keras.inference.likelihood import pixel_probabilities
@@ -117,8 +117,6 @@ def read_upload(path, config, way="auto"):
     """
     if way not in WAYS:
         raise InputError(f"A picture is prepared as one of {', '.join(WAYS)}. Received: {shown(way)}.")
-    if way == "digit" and config.channels > 1:
-        raise InputError("Pictures are prepared as digits for grey models only.")
     try:
         picture = prepare(read_image(path, config.channels), config, way)
         return quantize(picture.image(), config.num_levels), picture.done
@@ -145,14 +143,14 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
             yield Result(opened, image, mask, float(temperature), int(seed), completions)
 
 
-def unlike(result):
+def warning(result):
     """That what is visible is unlike what the model knows, in words; "" if it is not, or the model has no bound."""
     bound = result.opened.bound
     if bound == np.inf or not result.mask.any():
         return ""
-    found = surprise(result.opened.model, result.completions.samples[:1], result.mask[None])[0]
-    return (f"What is visible is unlike what the model knows: {found:.1f} standard deviations less likely than "
-            f"expected, held-out images up to {bound:.1f}.") if found > bound else ""
+    score = surprise(result.opened.model, result.completions.samples[:1], result.mask[None])[0]
+    said = unlike(score, bound)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
 def picture(pixels, alt, **options):

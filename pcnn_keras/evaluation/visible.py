@@ -54,6 +54,12 @@ def surprise(model, completed, masks):
     return excess / np.sqrt(1 + variance)
 
 
+def unlike(score, bound, what=""):
+    """That a z is above the bound, in words; "" if it is not. `what` it is of, such as " of a.png"."""
+    return (f"what is visible{what} is unlike what the model knows: {score:.1f} standard deviations less likely than "
+            f"expected, held-out images up to {bound:.1f}") if score > bound else ""
+
+
 def save_bound(model, images, folder):
     """Finds the bound of a model with held-out levels `(n, height, width, channels)`, and writes it to its folder.
 

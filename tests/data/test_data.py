@@ -130,9 +130,10 @@ def test_which_slice_an_image_is_trained_with_says_nothing_of_its_blobs():
 
 
 def test_a_function_of_masks_draws_from_its_seed_alone():
-    for draw, said in ((lambda *given: tf.constant(np.random.default_rng().integers(0, 2, (4, 4, 5, 1))), "seed"),
-                       (lambda *given: tf.zeros((4, 4, 5, 1)) + 0 * int(given[3].numpy()[0]), "written with TensorFlow"),
-                       (lambda *given: tf.zeros((4, 4, 5)), "must give a tensor")):
+    for draw, said in (
+            (lambda *given: tf.constant(np.random.default_rng().integers(0, 2, (4, 4, 5, 1))), "seed"),
+            (lambda *given: tf.zeros((4, 4, 5, 1)) + 0 * int(given[3].numpy()[0]), "written with TensorFlow"),
+            (lambda *given: tf.zeros((4, 4, 5)), "must give a tensor")):
         with pytest.raises(pcnn.InputError, match=said):
             pipeline.check_masks(draw, CONFIG)
 

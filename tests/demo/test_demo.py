@@ -146,12 +146,12 @@ def test_an_uploaded_photo_of_a_digit_is_prepared(tmp_path):
 def test_what_the_model_does_not_know_is_said_where_something_is_visible(results):
     def said(bound, mask=results[1].mask):
         result = results[1]._replace(opened=results[1].opened._replace(bound=bound), mask=mask)
-        return demo_parts.unlike(result)
+        return demo_parts.warning(result)
 
     found = float(re.search(r"knows: (-?[\d.]+) standard", said(-1e6))[1])
     assert not said(found + 0.1) and said(found - 0.1).endswith(f"up to {found - 0.1:.1f}.")
     assert not said(-1e6, np.zeros_like(results[1].mask))
-    assert not demo_parts.unlike(results[1])  # the model has no bound
+    assert not demo_parts.warning(results[1])  # the model has no bound
 
 
 def test_the_first_few_come_first_and_all_are_those_of_one_call(results, opened):
