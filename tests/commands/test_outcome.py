@@ -56,7 +56,7 @@ def test_what_a_full_disk_does_not_hold_of_help_is_one_line(flag):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_program_that_is_ended_leaves_nothing_half_written(tmp_path, number):
     program = """
-import os, sys, time
+import os, signal, sys, time
 from pcnn_keras.commands.outcome import run
 from pcnn_keras.files import output_folder, replacing
 def main():
@@ -64,6 +64,7 @@ def main():
         aside.touch()
         os.kill(os.getpid(), int(sys.argv[1]))
         time.sleep(60)
+signal.signal(int(sys.argv[1]), signal.SIG_DFL)  # the tests may run under nohup
 run(main)
 """
     done = subprocess.run([sys.executable, "-c", program, str(int(number))], cwd=tmp_path, capture_output=True,
