@@ -68,14 +68,14 @@ def expected_dependence(config, mask):
     return np.array([[mask[other] == 1 or place[other] < place[at] for other in place] for at in place])
 
 
-@pytest.mark.parametrize("spec", ["none", "random:0.3", "left:2"])
+@pytest.mark.parametrize("spec", ["none", pytest.param("random:0.3", marks=pytest.mark.full), "left:2"])
 def test_a_pixel_depends_on_what_is_visible_and_drawn_before_and_on_all_of_it(spec):
     model = enlarge(pcnn.build_model(CONFIG), 2.0)
     mask = pcnn.parse_mask(spec, 4, 6)(0)
     np.testing.assert_array_equal(dependence(model, mask), expected_dependence(CONFIG, mask[..., 0]))
 
 
-@pytest.mark.parametrize("damage", ["shift", "order"])
+@pytest.mark.parametrize("damage", ["shift", pytest.param("order", marks=pytest.mark.full)])
 def test_a_broken_shift_or_order_is_noticed(damage, monkeypatch):
     if damage == "shift":
         monkeypatch.setattr(slices_module, "slice_of", lambda x, k, slices: x[:, :: slices, :: slices])

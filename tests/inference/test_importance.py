@@ -19,7 +19,7 @@ def every_completion(config, image, mask):
 
 
 @pytest.mark.parametrize("channels, changes, larger", [
-    (1, {}, 1.2), (3, {}, 1.2), (1, {"merge": "blocks"}, 1.2), (3, {"merge": "blocks"}, 1.2),
+    (1, {}, 1.2), (3, {}, 1.2), (3, {"merge": "blocks"}, 1.2),
     pytest.param(1, {"merge": "weighted"}, 1.2, marks=pytest.mark.full),
     pytest.param(1, {"merge": "blocks", "slices": 2}, 1.6, marks=pytest.mark.full)])
 def test_draws_by_importance_follow_the_joints_own_conditional(channels, changes, larger):

@@ -217,6 +217,7 @@ def test_programs_that_write_one_file_do_not_meet(tmp_path):
         aside.touch()
 
 
+@pytest.mark.full
 def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", "train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 "
