@@ -68,7 +68,8 @@ def expected_dependence(config, mask):
     return np.array([[mask[other] == 1 or place[other] < place[at] for other in place] for at in place])
 
 
-@pytest.mark.parametrize("spec", ["none", pytest.param("random:0.3", marks=pytest.mark.full), "left:2"])
+@pytest.mark.parametrize("spec", [
+    "random:0.3", *(pytest.param(spec, marks=pytest.mark.full) for spec in ("none", "left:2"))])
 def test_a_pixel_depends_on_what_is_visible_and_drawn_before_and_on_all_of_it(spec):
     model = enlarge(pcnn.build_model(CONFIG), 2.0)
     mask = pcnn.parse_mask(spec, 4, 6)(0)

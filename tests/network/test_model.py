@@ -55,7 +55,7 @@ def test_logits_see_exactly_what_comes_before(merge, channels, size):
 
 
 @pytest.mark.parametrize("merge", MERGES)
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.full), 3])
 def test_whatever_the_mask_no_logit_sees_a_hidden_pixel_from_itself_on(merge, channels):
     """And every visible pixel may be seen from anywhere."""
     model = enlarge(pcnn.build_model(TINY.replace(channels=channels, conditioning_depth=4, **{
