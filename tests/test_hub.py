@@ -130,8 +130,8 @@ def test_a_card_says_what_the_files_of_a_run_say(tmp_path):
     measures = {"sum_nats_per_image": {"mean": 7.25, "error": 0.5}}
     (tmp_path / "evaluation.json").write_text(json.dumps({"images": 3, "masks": {"left:4": measures}}))
     text = upload.card(tmp_path, TINY, "me/tiny")
-    assert "| 8.12 nats an image under blobs, 9.50 by the conditional head alone; at step 1 |" in text
-    assert "| 3 test images | left:4: 7.25 ± 0.50 nats an image |" in text
+    assert "| 8.12 nats per image under blobs, 9.50 by the conditional head alone; at step 1 |" in text
+    assert "| 3 test images | left:4: 7.25 ± 0.50 nats per image |" in text
     for wrong in ("", "[]", "{}", '{"images": 3, "masks": {"none": 1}}'):
         (tmp_path / "evaluation.json").write_text(wrong)
         with pytest.raises(pcnn.InputError, match="holds no evaluation"):

@@ -87,8 +87,13 @@ def records(drawn, folder=None):
             yield json.dumps({
                 "file": case.file, "mask": case.mask_name, "seed": int(case.seed), "draw": draw,
                 "log_likelihood": nats, "nats_per_hidden_pixel": -nats / hidden if hidden else None,
-                "picture": f"{folder.name}/{i + 1}-{k + 1}.png" if folder and drawn.kept[i, k] else None,
+                "picture": f"{folder.name}/{picture_name(i, k)}" if folder and drawn.kept[i, k] else None,
                 **{name: values[i, k].item() for name, values in drawn.classes.items()}}) + "\n"
+
+
+def picture_name(i, k):
+    """The file of completion k under an image's mask i, such as `1-1.png`."""
+    return f"{i + 1}-{k + 1}.png"
 
 
 def save_image(folder, drawn, num_levels):
@@ -97,7 +102,7 @@ def save_image(folder, drawn, num_levels):
     save_grid(folder / "grid.png", *stacked(drawn.cases), drawn.completions, num_levels, drawn.kept,
               [*map(label, drawn.cases)], drawn.classes)
     for i, k in np.argwhere(drawn.kept):
-        with replacing(folder / f"{i + 1}-{k + 1}.png") as aside:
+        with replacing(folder / picture_name(i, k)) as aside:
             aside.write_bytes(png(to_bytes(drawn.completions.samples[i, k], num_levels)))
 
 

@@ -33,7 +33,7 @@ model = pcnn.load("{hub.SIGN}{repository}")
 def _held_out(folder):
     if (folder / FILE).is_file():
         best = min(read_history(folder), key=lambda row: row[JUDGED_BY])
-        yield "held-out images", (f"{best[JUDGED_BY]:.2f} nats an image under blobs, {best[HEAD]:.2f} by the "
+        yield "held-out images", (f"{best[JUDGED_BY]:.2f} nats per image under blobs, {best[HEAD]:.2f} by the "
                                   f"conditional head alone; at step {best['step']:.0f}")
 
 
@@ -45,7 +45,7 @@ def _evaluated(folder):
         found = json.loads(path.read_text(encoding="utf-8"))
         nats = {mask: measures["sum_nats_per_image"] for mask, measures in found["masks"].items()}
         yield f"{found['images']} test images", "; ".join(
-            f"{mask}: {value['mean']:.2f} ± {value['error']:.2f} nats an image" for mask, value in nats.items())
+            f"{mask}: {value['mean']:.2f} ± {value['error']:.2f} nats per image" for mask, value in nats.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} holds no evaluation: python -m pcnn_keras.evaluate --json makes it.") from error
 
