@@ -88,11 +88,8 @@ def check_images(config, images, masks, names=("images", "masks")):
 
 
 def _levels(config, images, name):
-    advice = f": `pcnn.to_levels({name}, model)` makes levels of bytes, and of floats from 0 to 1"
-    images = as_array(name, images)
-    if images.dtype.kind == "b" and config.num_levels > 2:
-        raise InputError(f"`{name}` must hold whole numbers from 0 to {config.num_levels - 1}{advice}. Received: bool.")
-    return _whole_numbers(name, images, (config.height, config.width, config.channels), config.num_levels - 1, advice)
+    return _whole_numbers(name, images, (config.height, config.width, config.channels), config.num_levels - 1,
+                          f": `pcnn.to_levels({name}, model)` makes levels of bytes, and of floats from 0 to 1")
 
 
 def _whole_numbers(name, values, shape, highest, advice=""):
@@ -100,8 +97,8 @@ def _whole_numbers(name, values, shape, highest, advice=""):
     if values.ndim != 4 or values.shape[1:] != shape:
         raise InputError(f"`{name}` must be of shape (batch, {', '.join(map(str, shape))}). "
                          f"Received: {values.shape}.")
-    if values.dtype.kind not in "buif":
-        raise InputError(f"`{name}` must hold numbers. Received: {values.dtype}.")
+    if values.dtype.kind not in ("buif" if highest == 1 else "uif"):  # truth values are 0 and 1, not of many levels
+        raise InputError(f"`{name}` must hold numbers{advice}. Received: {values.dtype}.")
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int32)
     if not (whole == values).all() or whole.size and (whole.min() < 0 or whole.max() > highest):
