@@ -61,7 +61,8 @@ def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
         assert found == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("moment", KILLED)
+@pytest.mark.parametrize("moment", [
+    pytest.param(moment, marks=[pytest.mark.full] * (moment != "inside an epoch")) for moment in KILLED])
 def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path, moment):
     folder = shutil.copytree(runs / moment, tmp_path / "killed")
     resume(CONFIG, IMAGES, folder)
