@@ -49,16 +49,19 @@ def dependence(model, mask):
     """Which pixels the logits of each pixel have a gradient to, bool `(pixels, pixels)`."""
     config, rng = model.config, np.random.default_rng(0)
     pixels = config.height * config.width
-    total, mask = 0, tf.constant(mask[None], tf.float32)
-    for _ in range(3):
-        image = tf.constant(rng.random((1, config.height, config.width, 1)), tf.float32)
+    mask = tf.constant(mask[None], tf.float32)
+
+    @tf.function
+    def jacobian(image):
         with tf.GradientTape() as tape:
             tape.watch(image)
             parts = [model(slices_module.network_inputs(image, mask, k, config.slices, tf.concat, tf.pad))["logits"]
                      for k in range(config.slices**2)]
             logits = tf.reshape(join(parts, config.slices), (pixels, -1))
-        total = total + np.abs(tape.jacobian(logits, image)).reshape(pixels, -1, pixels).sum(axis=1)
-    return total > 0
+        return tape.jacobian(logits, image)
+
+    images = [tf.constant(rng.random((1, config.height, config.width, 1)), tf.float32) for _ in range(3)]
+    return sum(np.abs(jacobian(image)).reshape(pixels, -1, pixels).sum(axis=1) for image in images) > 0
 
 
 def expected_dependence(config, mask):
