@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ def tiny_models():
 
 @pytest.fixture(scope="module")
 def exported(tiny_models, tmp_path_factory):
+    """A function that exports one of the models, once."""
     folder = tmp_path_factory.mktemp("serving")
-    return {name: export(model, folder / name) for name, model in tiny_models.items()}
+    return cache(lambda kind: export(tiny_models[kind], folder / kind))
 
 
 def inputs(model, batch=2):
@@ -39,9 +41,10 @@ def request(images, masks, num_samples=5, temperature=1.0, seed=2**40):
             "seed": tf.constant(seed, tf.int64)}
 
 
-@pytest.mark.parametrize("kind", ["grey", "colour", "weighted", "blocks", "colour unet"])
+@pytest.mark.parametrize("kind", [
+    "grey", "colour unet", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("colour", "weighted", "blocks"))])
 def test_signatures_answer_as_python_does(tiny_models, exported, kind):
-    model, loaded = tiny_models[kind], tf.saved_model.load(exported[kind])
+    model, loaded = tiny_models[kind], tf.saved_model.load(exported(kind))
     images, masks = inputs(model)
     for count, temperature in ((5, 1.0), (40, 0.5)):  # 80 draws: three chunks
         answer = loaded.signatures["inpaint"](**request(images, masks, count, temperature))
@@ -57,7 +60,7 @@ def test_signatures_answer_as_python_does(tiny_models, exported, kind):
 
 
 def test_types_are_those_of_the_interface(exported):
-    signature = tf.saved_model.load(exported["grey"]).signatures["inpaint"]
+    signature = tf.saved_model.load(exported("grey")).signatures["inpaint"]
     assert {name: spec.dtype for name, spec in signature.structured_outputs.items()} == {
         "samples": tf.int32, "log_likelihood": tf.float32, "draw": tf.int32}
     assert set(signature.structured_input_signature[1]) == {"image", "mask", "num_samples", "temperature", "seed"}
@@ -75,7 +78,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_bad_input_is_an_invalid_argument_and_the_next_request_is_answered(tiny_models, exported, mistake):
-    signature = tf.saved_model.load(exported["grey"]).signatures["inpaint"]
+    signature = tf.saved_model.load(exported("grey")).signatures["inpaint"]
     good = request(*(np.ones_like(x) for x in inputs(tiny_models["grey"])))
     with pytest.raises(tf.errors.InvalidArgumentError, match=mistake):
         signature(**MISTAKES[mistake](good))
@@ -84,23 +87,23 @@ def test_bad_input_is_an_invalid_argument_and_the_next_request_is_answered(tiny_
 
 @pytest.mark.parametrize("name", ["log_likelihood", "pixel_probabilities"])
 def test_an_empty_batch_is_an_invalid_argument(exported, name):
-    signature, nothing = tf.saved_model.load(exported["grey"]).signatures[name], tf.zeros((0, 4, 5, 1), tf.int32)
+    signature, nothing = tf.saved_model.load(exported("grey")).signatures[name], tf.zeros((0, 4, 5, 1), tf.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="image: expected at least one"):
         signature(image=nothing, mask=nothing)
 
 
 def test_every_variable_is_stored_once_and_no_op_needs_xla(tiny_models, exported):
     model = tiny_models["grey"]
-    stored = [shape for name, shape in tf.train.list_variables(str(exported["grey"] / "variables" / "variables"))
+    stored = [shape for name, shape in tf.train.list_variables(str(exported("grey") / "variables" / "variables"))
               if "VARIABLE_VALUE" in name]
     assert sum(np.prod(shape, dtype=int) for shape in stored) == model.count_params()
-    graph = tf.saved_model.load(exported["grey"]).signatures["inpaint"].graph.as_graph_def()
+    graph = tf.saved_model.load(exported("grey")).signatures["inpaint"].graph.as_graph_def()
     assert not [function for function in graph.library.function if function.attr["_XlaMustCompile"].b]
 
 
 def test_it_loads_where_neither_this_package_nor_keras_is(exported):
     code = ("import sys; sys.modules['keras'] = None; sys.modules['pcnn_keras'] = None; import tensorflow as tf; "
-            f"loaded = tf.saved_model.load({str(exported['grey'])!r}); "
+            f"loaded = tf.saved_model.load({str(exported('grey'))!r}); "
             "zeros = tf.zeros((1, 4, 5, 1), tf.int32); "
             "print(loaded.signatures['log_likelihood'](image=zeros, mask=zeros)['log_likelihood'].numpy()[0])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
@@ -112,9 +115,9 @@ def test_the_warm_up_file_asks_every_signature_and_is_answered(exported):
     """Read with the server's own definition of the messages."""
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-    file = exported["grey"] / "assets.extra" / "tf_serving_warmup_requests"
+    file = exported("grey") / "assets.extra" / "tf_serving_warmup_requests"
     logs = [PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
-    loaded = tf.saved_model.load(exported["grey"])
+    loaded = tf.saved_model.load(exported("grey"))
     asked = [log.predict_log.request.model_spec.signature_name for log in logs]
     assert sorted(asked) == sorted(loaded.signatures) and len(asked) == 4
     for log, name in zip(logs, asked):
