@@ -114,7 +114,7 @@ def test_what_stops_a_run_before_anything_is_kept_says_so(new_run):
 
 def test_a_loss_that_is_no_number_stops_and_leaves_the_run_as_it_was_before_it(tmp_path):
     stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(STEPS + 1))
-    kept = {path: path.read_bytes() for path in (tmp_path / CHECKPOINT, tmp_path / "last.keras")}
+    kept = {path: path.read_bytes() for path in map(tmp_path.joinpath, (CHECKPOINT, "last.keras", "history.csv"))}
     with pytest.raises(Stopped) as caught:
         pcnn.train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True, keeping=Keeping(pictures=False))
     message = str(caught.value)
