@@ -144,7 +144,7 @@ def main():
         browser.get(address)
         wait(lambda: len(pixels(browser, "#tiles img")) == 32, "the first completions")
         browser.find_element(By.ID, "play").click()
-        wait(lambda: "row by row" in browser.find_element(By.ID, "progression").text, "the progression")
+        wait(lambda: "stage by stage" in browser.find_element(By.ID, "progression").text, "the progression")
         whole_page(browser, flags.output)
     print(f"Wrote {flags.output}.")
 

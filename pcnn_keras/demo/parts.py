@@ -32,8 +32,14 @@ FIRST = 16
 CANDIDATES = 4
 """Times as many as are shown are drawn to choose by importance."""
 
-CONTINUATIONS = 64
-"""Over how many the probabilities of a stage are averaged."""
+ROWS = 32
+"""A progression has a stage for each row, up to so many rows, and beyond that `STAGES`."""
+
+STAGES = 12
+"""As many stages where rows are too many to wait for."""
+
+CONTINUED = 32 * 28 * 28
+"""Over as many values of continuations the probabilities of a stage are averaged: of MNIST, 32."""
 
 
 class Opened(NamedTuple):
@@ -208,16 +214,17 @@ def mean_and_probability(result, kept, chosen):
 
 
 def progression(result, chosen):
-    """Yields HTML: how the probabilities of a completion sharpen row by row, then all of it as a moving picture."""
-    frames = []
-    rows = int((result.mask == 0).any(axis=(1, 2)).sum())
-    for stage in progression_stages(result.opened.model, result.image, result.mask, result.completions.samples[chosen],
-                                    None, CONTINUATIONS, result.seed):
+    """Yields HTML: how the probabilities of a completion sharpen as it is drawn, then all of it as a moving picture."""
+    model, hidden, frames = result.opened.model, result.mask == 0, []
+    stages = STAGES if model.config.height * model.config.slices > ROWS else None
+    continuations = min(max(CONTINUED // result.image.size, 8), 64)
+    for stage in progression_stages(model, result.image, result.mask, result.completions.samples[chosen], stages,
+                                    continuations, result.seed):
         frames.append(expected_bytes(stage.probabilities))
         yield figure("Progression", picture(frames[-1], "expected level of each pixel"),
-                     f"of completion {chosen + 1}: {len(frames) - 1} of {rows} rows drawn")
-    yield figure("Progression", picture(frames, "expected level of each pixel, row by row"),
-                 f"of completion {chosen + 1}, row by row")
+                     f"of completion {chosen + 1}: {stage.known[hidden].mean():.0%} drawn")
+    yield figure("Progression", picture(frames, "expected level of each pixel, stage by stage"),
+                 f"of completion {chosen + 1}, stage by stage")
 
 
 def command(result, kept):

@@ -208,13 +208,35 @@ def test_mean_and_probability_are_those_of_what_was_drawn(results, opened):
 def test_progression_goes_row_by_row_and_ends_with_the_completion(results):
     *stages, moving = demo_parts.progression(results[1], 3)
     assert len(stages) == 9  # nothing drawn, then one more of eight rows
-    assert "0 of 8 rows" in stages[0] and "8 of 8 rows" in stages[-1]
+    assert "4: 0% drawn" in stages[0] and "4: 12% drawn" in stages[1] and "4: 100% drawn" in stages[-1]
     final = to_bytes(results[1].completions.samples[3, ..., 0], 3)
     for row, stage in enumerate(stages):
         np.testing.assert_array_equal(shown(stage)[0][:row], final[:row])
     np.testing.assert_array_equal(shown(stages[-1])[0], final)
     assert (shown(stages[0])[0] != final).any()
     np.testing.assert_array_equal(shown(moving)[0], shown(stages[0])[0])
+
+
+@pytest.mark.parametrize("size, options, continuations", [
+    ((20, 4), {"merge": "blocks", "slices": 2}, 64), ((40, 32), {"channels": 3}, 8)])
+def test_a_large_image_has_a_progression_of_fewer_stages_and_continuations(
+        size, options, continuations, monkeypatch):
+    asked = []
+
+    def stages_of(*arguments):
+        asked.append(arguments)
+        return stages(*arguments)
+
+    stages = demo_parts.progression_stages
+    monkeypatch.setattr(demo_parts, "progression_stages", stages_of)
+    model = pcnn.build_model(TINY.replace(height=size[0], width=size[1], **options))
+    opened = demo_parts.Opened(None, model, None, np.inf)
+    image, mask = np.zeros((*size, model.config.channels), int), np.ones((*size, 1), int)
+    mask[-2:] = 0
+    *_, result = demo_parts.complete(opened, image, mask, 2, 1.0, 0)
+    *frames, _ = demo_parts.progression(result, 0)
+    assert len(frames) == 12 and "100% drawn" in frames[-1]
+    assert asked[0][-2] == continuations
 
 
 def test_the_downloaded_command_line_draws_the_same_completions_again(

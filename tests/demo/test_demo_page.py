@@ -182,8 +182,8 @@ def test_a_completion_is_chosen_and_its_progression_plays(desktop):
     desktop.find_elements(By.CSS_SELECTOR, "#tiles button")[3].click()
     wait(lambda: "completion 4" in desktop.find_element(By.ID, "details").text, "the choice")
     desktop.find_element(By.ID, "play").click()
-    wait(lambda: "rows drawn" in desktop.find_element(By.ID, "progression").text, "the first row")
-    wait(lambda: "row by row" in desktop.find_element(By.ID, "progression").text, "the last row")
+    wait(lambda: "% drawn" in desktop.find_element(By.ID, "progression").text, "the first stage")
+    wait(lambda: "stage by stage" in desktop.find_element(By.ID, "progression").text, "the last stage")
 
 
 def test_results_are_downloaded(desktop):
