@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pcnn_keras.quiet import import_tensorflow  # noqa: E402
+
+import_tensorflow()
 
 KINDS = {
     "products": "MatMul|BatchMatMulV2|Conv2D(Backprop.*)?|_Fused(Batch)?MatMul(V2)?|_FusedConv2D|_Mkl.*",

@@ -35,6 +35,9 @@ def silence() -> Iterator[None]:
 def import_tensorflow() -> ModuleType:
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
 
+    The operations of oneDNN are on, unless TF_ENABLE_ONEDNN_OPTS says something else: TensorFlow itself has them
+    only where there is AVX-512, and with AVX2 they are faster, too (docs/speed.md).
+
     Raises:
         InputError: if Keras is set to run on something else, or if TensorFlow would have too little memory to start.
     """
@@ -43,6 +46,7 @@ def import_tensorflow() -> ModuleType:
         raise InputError(f"TensorFlow needs {ADDRESSES / 1e9:.0f} GB of addresses. Received: "
                          f"{most / 1e9:.1f} GB (ulimit -v).")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     for library in ("absl", "tensorflow"):
         logging.getLogger(library).setLevel(logging.ERROR)
     with silence(), absent("sklearn", "matplotlib.pyplot"):

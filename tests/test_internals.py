@@ -1,6 +1,7 @@
 """What Keras does not promise is still so."""
 
 import importlib
+import platform
 import random
 import subprocess
 import sys
@@ -33,6 +34,18 @@ def test_keras_imports_without_them_and_they_can_be_imported_afterwards():
             "import sklearn.neighbors, matplotlib.pyplot")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is for x86")
+@pytest.mark.parametrize("asked, enabled", [(None, "True"), ("0", "False")])
+def test_programs_have_the_operations_of_onednn_unless_the_environment_says_no(asked, enabled, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if asked:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", asked)
+    code = ("from pcnn_keras.quiet import import_tensorflow; import_tensorflow(); "
+            "from tensorflow.python.util import _pywrap_util_port; print(_pywrap_util_port.IsMklEnabled())")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, enabled, "")
 
 
 def test_initializers_draw_from_the_seed_and_python_s_random_numbers_go_on():
