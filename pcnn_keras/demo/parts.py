@@ -32,14 +32,11 @@ FIRST = 16
 CANDIDATES = 4
 """Times as many as are shown are drawn to choose by importance."""
 
-ROWS = 32
-"""A progression has a stage for each row, up to so many rows, and beyond that `STAGES`."""
-
-STAGES = 12
-"""As many stages where rows are too many to wait for."""
+ROWS, STAGES = 32, 12
+"""A progression has a stage for each row that is drawn, of up to so many rows; of more, so many stages."""
 
 CONTINUED = 32 * 28 * 28
-"""Over as many values of continuations the probabilities of a stage are averaged: of MNIST, 32."""
+"""Values in the continuations, 8 to 64, over which a stage's probabilities are averaged: 32 of MNIST's."""
 
 
 class Opened(NamedTuple):
@@ -217,7 +214,7 @@ def progression(result, chosen):
     """Yields HTML: how the probabilities of a completion sharpen as it is drawn, then all of it as a moving picture."""
     model, hidden, frames = result.opened.model, result.mask == 0, []
     stages = STAGES if model.config.height * model.config.slices > ROWS else None
-    continuations = min(max(CONTINUED // result.image.size, 8), 64)
+    continuations = int(np.clip(CONTINUED // result.image.size, 8, 64))
     for stage in progression_stages(model, result.image, result.mask, result.completions.samples[chosen], stages,
                                     continuations, result.seed):
         frames.append(expected_bytes(stage.probabilities))
