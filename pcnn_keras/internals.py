@@ -69,7 +69,8 @@ def weights_of_zeros() -> Iterator[None]:
 def build_metrics(model: Any, batch_spec: Any) -> None:
     """Makes the variables of a compiled model's metrics and losses, which Keras makes in the first step otherwise.
 
-    Inside a step of several devices variables cannot be made, and no public method makes them all before it.
+    A step that makes variables is traced twice, and one of several devices cannot make any; no public method makes them
+    all before it.
 
     Args:
         model: a compiled Keras model.

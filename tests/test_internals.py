@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -71,12 +72,15 @@ def test_weights_are_zeros_for_a_while():
     assert any(weight.any() for weight in pcnn.build_model(CONFIG).get_weights() if weight.ndim > 1)
 
 
-def test_all_variables_that_a_step_needs_are_made_before_it():
+def test_all_variables_that_a_step_needs_are_made_before_it_so_it_is_traced_once(monkeypatch):
     model = pcnn.build_model(CONFIG)
     compile_model(model, 10)
     model.optimizer.build(model.trainable_variables)
     batches = training_batches(IMAGES.train, CONFIG, 0, 1)
     build_metrics(model, batches.element_spec)
     made = [variable.path for variable in model.metrics_variables]
+    step = Mock(wraps=model.train_step)
+    monkeypatch.setattr(model, "train_step", step)
     model.train_on_batch(*next(iter(batches)))
+    assert step.call_count == 1
     assert len(made) > 2 and [variable.path for variable in model.metrics_variables] == made

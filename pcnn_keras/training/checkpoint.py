@@ -117,12 +117,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
         if self._checkpoint.step is None:  # a run that is killed early can go on, too
             self._save()
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self._metrics:  # they are sums, and are there only now
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._metrics:
             with self._strategy.scope():
                 for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
-                    variable.assign(ops.convert_to_tensor(variable) + value)
+                    variable.assign(value)
             self._metrics = ()
+
+    def on_train_batch_end(self, batch, logs=None):
         due = self._signals.came or time.monotonic() - self._saved >= self._seconds
         if batch + 1 < self.params["steps"] and self._strategy.any(due):
             self._save(inside_epoch=True)

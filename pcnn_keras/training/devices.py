@@ -20,7 +20,6 @@ import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError
-from pcnn_keras.internals import build_metrics
 
 
 class FitOptions(NamedTuple):
@@ -76,7 +75,7 @@ class Mirrored(Single):
 
     def fit(self, model, batches, held_out, options):
         """What `model.fit` does."""
-        steps = _Steps(self._strategy, model, batches.element_spec)
+        steps = _Steps(self._strategy, model)
         policy = tf.data.Options()
         policy.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         batches = iter(self._strategy.experimental_distribute_dataset(batches.with_options(policy)))
@@ -110,10 +109,8 @@ class _Steps:
     All that devices do together is inside a graph: outside, TensorFlow leaves a thread behind if it fails.
     """
 
-    def __init__(self, strategy, model, batch_spec):
+    def __init__(self, strategy, model):
         self._strategy, self._model = strategy, model
-        with strategy.scope():  # of metrics, whose variables cannot be made inside a step
-            build_metrics(model, batch_spec)
 
     @tf.function
     def train(self, batches):

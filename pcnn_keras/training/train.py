@@ -18,6 +18,7 @@ from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError, expect_kind, shown
 from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
+from pcnn_keras.internals import build_metrics
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
@@ -33,7 +34,7 @@ HELD_OUT_IMAGES = 1000
 """By which weights are judged, at most."""
 
 
-@single_precision()  # Keras makes some of the metrics' sums in the first step
+@single_precision()  # of metrics' sums, too
 def train(config: Config, images: Splits, output: Path | str, resume: bool = False, strategy: Single | None = None,
           callbacks: Iterable[keras.callbacks.Callback] = (), keeping: Keeping | None = None,
           initial: PixelConstrainedCNN | None = None,
@@ -117,6 +118,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             while run.step < total_steps and not model.stop_training:
                 epoch, done = divmod(run.step, steps_per_epoch)
                 batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step, masks=draw)
+                with strategy.scope():
+                    build_metrics(model, batches.element_spec)
                 strategy.fit(model, batches, held_out, FitOptions(
                     [*own, *callbacks], epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
