@@ -356,8 +356,11 @@ def changed(draw):
     return "metadata" if whole is METADATA else "body", json.dumps(copy).encode()
 
 
-@cases(FEW * 4)
-@given(change=changed())
-def test_an_answer_of_which_a_part_is_another_thing(asked, change):
-    where, content = change
-    asked(**{"body": answer(), where: content})
+@pytest.mark.parametrize("count", [FEW, pytest.param(10 * FEW, marks=pytest.mark.full)])
+def test_an_answer_of_which_a_part_is_another_thing(asked, count):
+    @cases(count)
+    @given(change=changed())
+    def each(change):
+        where, content = change
+        asked(**{"body": answer(), where: content})
+    each()
