@@ -38,7 +38,7 @@ def test_keras_imports_without_them_and_they_can_be_imported_afterwards():
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is for x86")
-@pytest.mark.parametrize("asked, enabled", [(None, "True"), ("0", "False")])
+@pytest.mark.parametrize("asked, enabled", [(None, "True"), pytest.param("0", "False", marks=pytest.mark.full)])
 def test_programs_have_the_operations_of_onednn_unless_the_environment_says_no(asked, enabled, monkeypatch):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if asked:
