@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CONFIG, IMAGES, ROOT, STEPS, history
+from conftest import CONFIG, IMAGES, ROOT, SMALLER, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
@@ -113,10 +113,10 @@ def test_what_stops_a_run_before_anything_is_kept_says_so(new_run):
 
 
 def test_a_loss_that_is_no_number_stops_and_leaves_the_run_as_it_was_before_it(tmp_path):
-    stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(STEPS + 1))
+    stop(SMALLER, IMAGES, tmp_path, callbacks=signalling(STEPS + 1))
     kept = {path: path.read_bytes() for path in map(tmp_path.joinpath, (CHECKPOINT, "last.keras", "history.csv"))}
     with pytest.raises(Stopped) as caught:
-        pcnn.train(CONFIG.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True, keeping=Keeping(pictures=False))
+        pcnn.train(SMALLER.replace(learning_rate=1e30), IMAGES, tmp_path, resume=True, keeping=Keeping(pictures=False))
     message = str(caught.value)
     assert "not a finite number" in message and f"up to step {STEPS + 1}" in message
     assert int(message.split("step ")[1].split(":")[0]) > STEPS + 1
@@ -136,12 +136,12 @@ def files_of_at_most(size):
 
 
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path):
-    stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(2))
+    stop(SMALLER, IMAGES, tmp_path, callbacks=signalling(2))
     kept = (tmp_path / CHECKPOINT).read_bytes()
     before = sorted(path.name for path in tmp_path.iterdir())
     with ExitStack() as filling:  # after it has been foreseen that there is room
         full = AtStep(1, lambda: filling.enter_context(files_of_at_most(len(kept) // 2)))
-        message = stop(CONFIG, IMAGES, tmp_path, resume=True, callbacks=[full])
+        message = stop(SMALLER, IMAGES, tmp_path, resume=True, callbacks=[full])
     assert "cannot be written" in message and "up to step 2" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "something half-written is left"
     assert (tmp_path / CHECKPOINT).read_bytes() == kept

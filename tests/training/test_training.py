@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CONFIG, IMAGES, KILLED, ROOT, STEPS, history
+from conftest import CONFIG, IMAGES, KILLED, ROOT, SMALLER, STEPS, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import Config
@@ -134,7 +134,7 @@ def visible_columns(batch, height, width, seed):
 
 
 def test_a_function_draws_the_masks_and_its_name_is_kept(tmp_path):
-    short, quick = CONFIG.replace(epochs=1, steps_per_epoch=2), Keeping(pictures=False)
+    short, quick = SMALLER.replace(epochs=1, steps_per_epoch=2), Keeping(pictures=False)
     batches = pipeline.training_batches(IMAGES.train, short, 0, 2, masks=visible_columns)
     planes = [inputs["conditioning"][..., -1].numpy() for inputs, *_ in batches]
     assert all((mask.sum(axis=2) == 1).all() for mask in planes) and (planes[0] != planes[1]).any()
@@ -152,7 +152,7 @@ def test_a_function_draws_the_masks_and_its_name_is_kept(tmp_path):
 
 
 def test_masks_are_given_as_specifications_too(tmp_path):
-    short = CONFIG.replace(epochs=1, steps_per_epoch=1)
+    short = SMALLER.replace(epochs=1, steps_per_epoch=1)
     model = pcnn.train(short, IMAGES, tmp_path, masks=["none", "bottom:1"], keeping=Keeping(pictures=False))
     assert model.config == short.replace(masks=("none", "bottom:1"))
 
