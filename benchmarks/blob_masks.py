@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import in_turn, machine
+from common import Program, in_turn, machine
 
 import pcnn_keras as pcnn
 
@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
 
 
 def main():
+    Program(__doc__).parse_args()
+
     import tensorflow as tf
     from test_blobs import literal_blob_mask
 

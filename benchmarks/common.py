@@ -1,5 +1,6 @@
-"""What the benchmarks share: the machine's name, and timing two things in turn."""
+"""What the benchmarks share: their flags, the machine's name, and timing two things in turn."""
 
+import argparse
 import os
 import platform
 import re
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pcnn_keras.quiet import import_tensorflow  # noqa: E402
 
-import_tensorflow()
+MNIST = Path(__file__).parents[1] / "saved_models" / "mnist"
 
 KINDS = {
     "products": "MatMul|BatchMatMulV2|Conv2D(Backprop.*)?|_Fused(Batch)?MatMul(V2)?|_FusedConv2D|_Mkl.*",
@@ -22,6 +23,18 @@ KINDS = {
     "pixel by pixel": ".*",
 }
 """Kinds of TensorFlow's operations, by the names of their types; the first that fits counts."""
+
+
+class Program(argparse.ArgumentParser):
+    """The flags of a program, whose help is its docstring. After them TensorFlow is imported, without its log."""
+
+    def __init__(self, description):
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def parse_args(self, args=None, namespace=None):
+        flags = super().parse_args(args, namespace)
+        import_tensorflow()
+        return flags
 
 
 def machine():

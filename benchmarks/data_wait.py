@@ -1,22 +1,23 @@
 """The share of a training step that is spent waiting for images and masks.
 
-`python benchmarks/data_wait.py` trains the paper's MNIST model on random images, and prints the
+`python benchmarks/data_wait.py [STEPS]` trains the paper's MNIST model on random images, and prints the
 time in `next(batches)`, and a step's time on one batch that is kept: masks cost processor time even
 when nobody waits for them.
 """
 
-import sys
 import time
 
 import numpy as np
-from common import machine
+from common import Program, machine
 
 import pcnn_keras as pcnn
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("steps", type=int, nargs="?", default=10)
+    steps = parser.parse_args().steps
+
     from pcnn_keras.data import pipeline
     from pcnn_keras.training.compile import compile_model
 
@@ -24,12 +25,12 @@ def main():
     levels = np.random.default_rng(0).integers(0, 2, (5000, 28, 28, 1), dtype=np.uint8)
     model = pcnn.build_model(config)
     compile_model(model, 1000)
-    batches = iter(pipeline.training_batches(levels, config, 0, 2 * STEPS + 2))
+    batches = iter(pipeline.training_batches(levels, config, 0, 2 * steps + 2))
     kept = next(batches)
     model.train_on_batch(*kept)
-    seconds = np.zeros((2, STEPS, 2))  # with the pipeline and without: waiting, working
+    seconds = np.zeros((2, steps, 2))  # with the pipeline and without: waiting, working
     for fresh in (0, 1):
-        for i in range(STEPS):
+        for i in range(steps):
             start = time.perf_counter()
             batch = next(batches) if fresh == 0 else kept
             waited = time.perf_counter()

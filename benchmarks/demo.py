@@ -10,44 +10,48 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import in_turn, machine, occluded_draw
+from common import MNIST, Program, in_turn, machine, occluded_draw
 
 import pcnn_keras as pcnn
-from pcnn_keras.demo.parts import canvas
-from pcnn_keras.inference.inputs import inputs_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import serve  # noqa: E402
 
-MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 RUNS = 7
 
 
-def ask(client, value, count, seed):
+def ask(client, model, value, count, seed):
     """Seconds until the first answer and until the last."""
     start = time.perf_counter()
     times = [time.perf_counter() - start
-             for _ in client.submit(MODEL, value, count, 1.0, seed, api_name="/complete")]
+             for _ in client.submit(model, value, count, 1.0, seed, api_name="/complete")]
     return times[0], times[-1]
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("model", nargs="?", default=str(MNIST))
+    folder = parser.parse_args().model
+
     import tensorflow as tf
     from gradio_client import Client
 
+    from pcnn_keras.demo.parts import canvas
+    from pcnn_keras.inference.inputs import inputs_of
+
     tf.config.threading.set_intra_op_parallelism_threads(1)  # as the page's server does
-    model = pcnn.load(MODEL)
+    model = pcnn.load(folder)
     config = model.config
     image, mask = occluded_draw(model)
     print(machine())
     print(f"{'top 75 % hidden':20}{'first shown':>12}{'all shown':>12}{'inpaint':>12}{'a pass':>12}")
-    with serve("--model", MODEL) as address:
+    with serve("--model", folder) as address:
         client = Client(address, verbose=False)
         for count in (1, 16, 64):
             value = canvas(image, mask, config.num_levels)
-            ask(client, value, count, 0)
+            ask(client, folder, value, count, 0)
             first, last = (statistics.median(each)
-                           for each in zip(*(ask(client, value, count, seed) for seed in range(RUNS))))
+                           for each in zip(*(ask(client, folder, value, count, seed) for seed in range(RUNS))))
             inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), config)
             alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
                             one=lambda batch=inputs: model.predict_on_batch(batch))

@@ -4,26 +4,28 @@ The processor counts as two devices. Largest difference of any weight, with our 
 the whole batch, and with Keras's, which clips each device's share.
 """
 
-import sys
 import tempfile
 
-import keras
 import numpy as np
-import tensorflow as tf
-from common import machine
+from common import Program, machine
 
 import pcnn_keras as pcnn
-from pcnn_keras.training import devices
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("steps", type=int, nargs="?", default=50)
+    steps = parser.parse_args().steps
+
+    import keras
+    import tensorflow as tf
+
     from pcnn_keras.data.sources import load_images
+    from pcnn_keras.training import devices
     from pcnn_keras.training.run import Keeping
 
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
     config = pcnn.Config.preset("digits").replace(
         filters=8, prior_depth=1, conditioning_depth=1, batch_size=16, epochs=1, steps_per_epoch=steps)
     images = load_images("digits").quantized(config.num_levels)

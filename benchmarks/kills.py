@@ -22,7 +22,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from common import machine
+from common import Program, machine
 
 import pcnn_keras as pcnn
 from pcnn_keras.files import CHECKPOINT
@@ -142,13 +142,16 @@ def history(folder):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("kills", type=int, nargs="?", default=12)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    flags = parser.parse_args()
     print(machine(), flush=True)
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 12
-    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    rng = random.Random(flags.seed)
     with tempfile.TemporaryDirectory() as parent:
         whole, killed = Path(parent, "whole"), Path(parent, "killed")
         expected = run_to_end(whole, 0, rng)
-        found = run_to_end(killed, kills, rng)
+        found = run_to_end(killed, flags.kills, rng)
         one, other = history(whole), history(killed)
     same_data = found["data"] == expected["data"] and len(expected["data"]) == STEPS
     drift = max(abs(a[name] - b[name]) / abs(a[name]) for a, b in zip(one, other) for name in a)

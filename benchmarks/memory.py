@@ -6,11 +6,10 @@ first fills caches.
 """
 
 import os
-import sys
 import tempfile
 
 import numpy as np
-from common import machine
+from common import Program, machine
 
 import pcnn_keras as pcnn
 
@@ -43,23 +42,27 @@ class Gauge:
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("steps", type=int, nargs="?", default=2000)
+    parser.add_argument("calls", type=int, nargs="?", default=200)
+    flags = parser.parse_args()
+
     from keras.callbacks import LambdaCallback
 
     from pcnn_keras.data.sources import Splits
 
-    steps, calls = (int(text) for text in (sys.argv[1:] + ["2000", "200"][len(sys.argv) - 1 :])[:2])
     print(machine(), flush=True)
-    config = CONFIG.replace(steps_per_epoch=steps // CONFIG.epochs)
+    config = CONFIG.replace(steps_per_epoch=flags.steps // CONFIG.epochs)
     rng = np.random.default_rng(0)
     images = Splits(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
-    gauge = Gauge("training steps", steps)
+    gauge = Gauge("training steps", flags.steps)
 
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: gauge())
     with tempfile.TemporaryDirectory() as folder:
         model = pcnn.train(config, images, folder, callbacks=[watch])
     gauge.slope()
-    gauge = Gauge("sampling calls", calls)
-    for i in range(calls):
+    gauge = Gauge("sampling calls", flags.calls)
+    for i in range(flags.calls):
         image, mask = (rng.integers(0, top, (8, 8, 1)) for top in (config.num_levels, 2))
         pcnn.inpaint(model, image, mask, num_samples=8 + i % 5, seed=i)
         gauge()

@@ -12,21 +12,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import machine
-
-from pcnn_keras.commands import sample
-from pcnn_keras.config import Config
-from pcnn_keras.data.images import png
-from pcnn_keras.data.pixels import to_bytes
-from pcnn_keras.data.sources import load_model_images
-from pcnn_keras.inference import sampling
-
-MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
-IMAGES = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+from common import MNIST, Program, machine
 
 
 def main():
-    config, seconds, inpaint = Config.of_model(Path(MODEL)), [], sampling.inpaint
+    parser = Program(__doc__)
+    parser.add_argument("model", type=Path, nargs="?", default=MNIST)
+    parser.add_argument("images", type=int, nargs="?", default=1000)
+    flags = parser.parse_args()
+
+    from pcnn_keras.commands import sample
+    from pcnn_keras.config import Config
+    from pcnn_keras.data.images import png
+    from pcnn_keras.data.pixels import to_bytes
+    from pcnn_keras.data.sources import load_model_images
+    from pcnn_keras.inference import sampling
+
+    config, seconds, inpaint = Config.of_model(flags.model), [], sampling.inpaint
 
     def timed(*given, **named):
         start = time.perf_counter()
@@ -38,16 +40,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder, "images")
         images.mkdir()
-        for i, levels in enumerate(load_model_images(config).test[:IMAGES]):
+        for i, levels in enumerate(load_model_images(config).test[: flags.images]):
             (images / f"{i:05}.png").write_bytes(png(to_bytes(levels, config.num_levels)))
-        sys.argv = ["sample.py", "--model", MODEL, "--image", str(images), "--num-samples", "4",
+        sys.argv = ["sample.py", "--model", str(flags.model), "--image", str(images), "--num-samples", "4",
                     "--output", str(Path(folder, "samples"))]
         start = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
             sample.main()
         total = time.perf_counter() - start
         print(machine())
-        print(f"{IMAGES} images, 4 completions of each: {total:.0f} s, {IMAGES / total:.1f} images a second; "
+        print(f"{flags.images} images, 4 completions of each: {total:.0f} s, "
+              f"{flags.images / total:.1f} images a second; "
               f"the sampler {sum(seconds):.0f} s of it, {sum(seconds) / total:.0%}")
 
 

@@ -6,18 +6,15 @@ the shares are to be read. What no operation has is between them: finding the ne
 """
 
 import re
-import sys
 import tempfile
 import time
 from collections import Counter
 
-from common import machine, occluded_draw, print_kinds
+from common import MNIST, Program, machine, occluded_draw, print_kinds
 
 import pcnn_keras as pcnn
-from pcnn_keras.export.signatures import export
 from serving import served
 
-MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 COUNT = 64
 
 
@@ -41,10 +38,16 @@ def traced(ask):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("model", nargs="?", default=MNIST)
+    flags = parser.parse_args()
+
     import tensorflow as tf
 
+    from pcnn_keras.export.signatures import export
+
     tf.get_logger().setLevel("ERROR")
-    model = pcnn.load(MODEL)
+    model = pcnn.load(flags.model)
     image, mask = occluded_draw(model)
     with tempfile.TemporaryDirectory() as folder:
         ask = served(export(model, folder))

@@ -6,21 +6,19 @@ completions, in the same run. Larger sides: the same prior on the image doubled,
 fresh networks of 32 x 32, and of 64 x 64 and 128 x 128 in slices of 32 x 32.
 """
 
-import sys
 import time
 from math import log
 
 import numpy as np
-from common import in_turn, machine, occluded_draw, top_hidden
+from common import MNIST, Program, in_turn, machine, occluded_draw, top_hidden
 
 import pcnn_keras as pcnn
-from pcnn_keras.inference.inputs import inputs_of
-
-MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 
 
 def row(name, model, image, mask, count, runs=5):
     """Times `count` completions beside one pass over as many images, in turn."""
+    from pcnn_keras.inference.inputs import inputs_of
+
     images, masks = np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0)
     inputs = [inputs_of(images, masks, model.config, k) for k in range(model.config.slices**2)]
     seconds = in_turn(runs, fast=lambda: pcnn.inpaint(model, image, mask, count),
@@ -39,7 +37,11 @@ def enlarged(model, factor):
 
 
 def main():
-    model = pcnn.load(MODEL)
+    parser = Program(__doc__)
+    parser.add_argument("model", nargs="?", default=MNIST)
+    flags = parser.parse_args()
+
+    model = pcnn.load(flags.model)
     config = model.config
     image, mask = occluded_draw(model)
     print(machine())

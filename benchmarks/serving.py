@@ -5,17 +5,13 @@ to a temporary folder and run in a session, as TF Serving runs it; what HTTP and
 counted. The top 75 % of one of the model's own draws is hidden. Prints the table of docs/speed.md.
 """
 
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from common import in_turn, machine, occluded_draw
+from common import MNIST, Program, in_turn, machine, occluded_draw
 
 import pcnn_keras as pcnn
-from pcnn_keras.export.signatures import export
-
-MODEL = sys.argv[1] if len(sys.argv) > 1 else "saved_models/mnist"
 
 
 def served(folder):
@@ -50,10 +46,16 @@ def row(count, clients, signature, python):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("model", nargs="?", default=MNIST)
+    flags = parser.parse_args()
+
     import tensorflow as tf
 
+    from pcnn_keras.export.signatures import export
+
     tf.get_logger().setLevel("ERROR")
-    model = pcnn.load(MODEL)
+    model = pcnn.load(flags.model)
     image, mask = occluded_draw(model)
     with tempfile.TemporaryDirectory() as folder:
         ask = served(export(model, folder))

@@ -4,6 +4,7 @@
 are taken once, in this process, as `sample.py` does them one after the other.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -62,6 +63,7 @@ def parts():
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()  # not a `Program`: importing TensorFlow is timed
     with tempfile.TemporaryDirectory() as folder:
         for name, flags in {"": ["--output", folder], " --help": ["--help"], " --nope": ["--nope"]}.items():
             print(f"sample.py{name}: {whole(*flags):.2f} s", flush=True)

@@ -5,13 +5,12 @@ operation took, which by itself takes time: only the shares are to be read.
 """
 
 import re
-import sys
 import tempfile
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from common import in_turn, machine, print_kinds, random_batch
+from common import Program, in_turn, machine, print_kinds, random_batch
 
 import pcnn_keras as pcnn
 
@@ -41,20 +40,25 @@ def traced(step):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("preset", nargs="?", default="mnist")
+    parser.add_argument("--bfloat16", action="store_true")
+    flags = parser.parse_args()
+
     from pcnn_keras.training.compile import compile_model
     from pcnn_keras.training.precision import bfloat16
 
-    preset = next((word for word in sys.argv[1:] if not word.startswith("-")), "mnist")
-    config = pcnn.Config.preset(preset)
+    config = pcnn.Config.preset(flags.preset)
     model = pcnn.build_model(config)
     compile_model(model, 1000)
     batch = random_batch(config)
-    with bfloat16() if "--bfloat16" in sys.argv else nullcontext():
+    with bfloat16() if flags.bfloat16 else nullcontext():
         taken = in_turn(STEPS, step=lambda: model.train_on_batch(*batch))["step"]
         seconds, numbers = traced(lambda: model.train_on_batch(*batch))
     print(machine())
-    print(f"{' '.join(sys.argv[1:]) or preset}: a step of {config.batch_size} images takes {taken:.2f} s; traced: "
-          f"{sum(numbers.values()) // STEPS:,} operations in {sum(seconds.values()) / STEPS:.2f} s of threads' time")
+    print(f"{flags.preset}{', bfloat16' * flags.bfloat16}: a step of {config.batch_size} images takes {taken:.2f} s; "
+          f"traced: {sum(numbers.values()) // STEPS:,} operations in {sum(seconds.values()) / STEPS:.2f} s "
+          "of threads' time")
     print_kinds(seconds, numbers)
 
 

@@ -1,16 +1,13 @@
 """A training step and a forward pass of the paper's MNIST model, against uncropped kernels.
 
-`python benchmarks/step_time.py` prints seconds, ratios, and how far from the arithmetic it is.
+`python benchmarks/step_time.py [RUNS]` prints medians of seconds, ratios, and how far from the arithmetic it is.
 """
 
-import sys
 import time
 
-from common import in_turn, machine, random_batch
+from common import Program, in_turn, machine, random_batch
 
 import pcnn_keras as pcnn
-
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 
 
 def multiplications(model):
@@ -31,6 +28,10 @@ def matmul_rate(size=2048):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("runs", type=int, nargs="?", default=5)
+    runs = parser.parse_args().runs
+
     import tensorflow as tf
 
     from pcnn_keras.network import masked
@@ -51,7 +52,7 @@ def main():
     masked.bounding_box = tight
 
     seconds = in_turn(
-        RUNS, step=lambda: model.train_on_batch(*batch), full_step=lambda: full.train_on_batch(*batch),
+        runs, step=lambda: model.train_on_batch(*batch), full_step=lambda: full.train_on_batch(*batch),
         forward=lambda: forward(batch[0])["logits"].numpy(),
         full_forward=lambda: full_forward(batch[0])["logits"].numpy())
     work = multiplications(model) * config.batch_size * 28 * 28

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import machine
+from common import Program, machine
 
 PUBLISHED = 2861
 """Seconds of the published code to 59.8 nats, 500 steps of 64, on two cores of this kind (Xeon, 2.8 GHz)."""
@@ -34,10 +34,14 @@ def train(steps, flags):
 
 def main():
     count = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    print(f"{machine()}; flags: {' '.join(sys.argv[count + 1 :])}")
+    flags = sys.argv[count + 1 :]
+    parser = Program(__doc__)
+    parser.add_argument("steps", type=int, nargs="+")
+    lengths = parser.parse_args(sys.argv[1:count]).steps
+    print(f"{machine()}; flags: {' '.join(flags)}")
     print(f"| steps | seconds | nats per image | published code's {PUBLISHED} s |\n| --- | --- | --- | --- |")
-    for steps in map(int, sys.argv[1:count]):
-        seconds, nats = train(steps, sys.argv[count + 1 :])
+    for steps in lengths:
+        seconds, nats = train(steps, flags)
         print(f"| {steps} | {seconds:.0f} | {nats:.1f} | {PUBLISHED / seconds:.1f} times |", flush=True)
 
 

@@ -4,6 +4,7 @@
 AFTER), an image of its own with the top 75 % hidden.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -33,11 +34,15 @@ def draw(checkout, model):
 
 
 def main():
-    before, after = (str(Path(folder).resolve()) for folder in sys.argv[1:3])
-    model = str(Path(sys.argv[3] if len(sys.argv) > 3 else f"{after}/saved_models/mnist").resolve())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
+    flags = parser.parse_args()
+    model = (flags.model or flags.after / "saved_models" / "mnist").resolve()
     workers = [subprocess.Popen([sys.executable, __file__, "--draw", checkout, model], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-               for checkout in (before, after)]
+               for checkout in (flags.before.resolve(), flags.after.resolve())]
     print("completions   before    after")
     for count, runs in RUNS.items():
         seconds = [[], []]

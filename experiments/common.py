@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import in_turn, machine  # noqa: E402
+from benchmarks.common import MNIST, Program, in_turn, machine  # noqa: E402
 
-__all__ = ["in_turn", "judge", "machine", "mnist", "train_further"]
+__all__ = ["MNIST", "Program", "in_turn", "judge", "machine", "mnist", "train_further"]
 
 
 def mnist(config):

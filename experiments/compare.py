@@ -11,7 +11,6 @@ standard deviation of the log importance weights over 32 completions (see `evalu
 images).
 """
 
-import argparse
 import dataclasses
 import json
 import time
@@ -19,7 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-from common import in_turn, train_further
+from common import Program, in_turn, train_further
 
 import pcnn_keras as pcnn
 
@@ -58,7 +57,7 @@ def seconds_for_64(model, image):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__doc__)
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--base", default="prior_depth=7 conditioning_depth=7 batch_size=16 alpha=0.1")
     parser.add_argument("--steps", type=int, default=1800)

@@ -7,15 +7,14 @@ from a quarter of the run's peak to zero; prints nats an image of held-out image
 conditional head alone.
 """
 
-import argparse
 
-from common import judge, machine, mnist, train_further
+from common import Program, judge, machine, mnist, train_further
 
 import pcnn_keras as pcnn
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__doc__)
     parser.add_argument("model")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--alphas", type=float, nargs="+", default=[1.0, 0.1, 0.0])

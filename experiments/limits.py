@@ -13,16 +13,11 @@ A model that agrees with itself gives the same wherever it is cut. The mixture o
 an ensemble whose members share their weights. What it gains over no cut could be had from the same weights.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
-from common import machine
+from common import MNIST, Program, machine
 
 import pcnn_keras as pcnn
 
-MODEL = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "saved_models" / "mnist"
-COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
 CUTS = 4
 
 
@@ -48,17 +43,22 @@ def by_cut(model, images):
 
 
 def main():
+    parser = Program(__doc__)
+    parser.add_argument("model", nargs="?", default=MNIST)
+    parser.add_argument("images", type=int, nargs="?", default=1000)
+    flags = parser.parse_args()
+
     from pcnn_keras.data.sources import load_model_images
 
-    model = pcnn.load(MODEL)
+    model = pcnn.load(flags.model)
     splits = load_model_images(model.config)
     print(machine())
-    masks = pcnn.random_blob_masks(COUNT, model.config.height, model.config.width, seed=0)
+    masks = pcnn.random_blob_masks(flags.images, model.config.height, model.config.width, seed=0)
     print("| images, blob masks | nats per image |\n| --- | --- |")
     for name, images in (("trained with", splits.train), ("held out", splits.validation), ("test", splits.test)):
-        line(name, pcnn.log_likelihood(model, images[:COUNT], masks))
+        line(name, pcnn.log_likelihood(model, images[: flags.images], masks))
     print("\n| joint likelihood, test images | nats per image |\n| --- | --- |")
-    cuts = by_cut(model, splits.test[:COUNT].astype(np.int32))
+    cuts = by_cut(model, splits.test[: flags.images].astype(np.int32))
     for k, nats in enumerate(cuts):
         line(f"cut above row {k * model.config.height // CUTS}" if k else "no cut", nats)
     mixture = np.logaddexp.reduce(cuts, axis=0) - np.log(CUTS)

@@ -5,22 +5,16 @@ nats per image of digits as they are and of photos of them: larger, at a random 
 is brighter on one side, in dark ink or in chalk, with noise. Then, how often `sample.py` warns, by mask.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
-from common import machine
+from common import MNIST, Program, machine
 from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.prepare import centre_picture
 from pcnn_keras.data.sources import load_images
-from pcnn_keras.evaluation.visible import load_bound, surprise
 
-COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 SIDE = 600
-MODEL = Path(__file__).parents[1] / "saved_models" / "mnist"
 
 
 def photo(digit, scale, noise, rng, paper=200, ink=30):
@@ -44,9 +38,15 @@ def strange(images, rng):
 
 
 def main():
-    model, bound, rng = pcnn.load(MODEL), load_bound(MODEL), np.random.default_rng(0)
+    parser = Program(__doc__)
+    parser.add_argument("images", type=int, nargs="?", default=100)
+    count = parser.parse_args().images
+
+    from pcnn_keras.evaluation.visible import load_bound, surprise
+
+    model, bound, rng = pcnn.load(MNIST), load_bound(MNIST), np.random.default_rng(0)
     print(machine())
-    digits = load_images("mnist").test[:COUNT]
+    digits = load_images("mnist").test[:count]
     prepared = {f"photo, {name}": [pcnn.prepare_digit(photo(digit, rng=rng, **how)).image() for digit in digits]
                 for name, how in {"5 times as large, noise 6": {"scale": 5, "noise": 6},
                                   "9 times, noise 6": {"scale": 9, "noise": 6},
@@ -56,15 +56,15 @@ def main():
     for name, images in {"as they are": digits, **prepared, "photo, 9 times, --prepare none": cropped}.items():
         levels = pcnn.to_levels(np.stack(images), model)
         nats = [-pcnn.log_likelihood(model, levels, mask) for mask in ("none", "bottom:7")]
-        cells = [f"{each.mean():9.1f} ± {each.std() / COUNT**0.5:.1f}" for each in nats]
+        cells = [f"{each.mean():9.1f} ± {each.std() / count**0.5:.1f}" for each in nats]
         print(f"{name:36}{''.join(cells)}", flush=True)
     print(f"bound: {bound:.1f}")
     images = pcnn.to_levels(digits, model).astype(np.int32)
     for name, levels in strange(images, rng).items():
         warned = []
         for spec in ("bottom:7", "top:14", "left:14", "random:0.15", "center:10"):
-            masks = np.stack([parse_mask(spec, 28, 28)(i) for i in range(COUNT)])
-            completed = pcnn.inpaint(model, levels, masks, 1, seed=np.arange(COUNT)).samples[:, 0]
+            masks = np.stack([parse_mask(spec, 28, 28)(i) for i in range(count)])
+            completed = pcnn.inpaint(model, levels, masks, 1, seed=np.arange(count)).samples[:, 0]
             warned.append(f"{(surprise(model, completed, masks) > bound).mean():9.0%}")
         print(f"{name:36}{''.join(warned)}", flush=True)
 

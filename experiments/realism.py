@@ -11,11 +11,10 @@ average completion of an image the one of the highest score is. Both are means o
     window      the worst one, of 5 x 5 pixels: the minimum of a sum over its hidden pixels
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from common import machine
+from common import MNIST, Program, machine
 from scipy.special import entr
 
 import pcnn_keras as pcnn
@@ -56,8 +55,8 @@ def cell(values):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path(__file__).parents[1] / "saved_models" / "mnist")
+    parser = Program(__doc__)
+    parser.add_argument("--model", type=Path, default=MNIST)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--num-samples", type=int, default=16)
     flags = parser.parse_args()

@@ -3,17 +3,16 @@
     python experiments/side_by_side.py OLD NEW --index 0 1 2 --mask bottom:7 left:14 --output FILE.png
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from common import machine  # noqa: F401  # finds the package, too
+from common import Program
 
 import pcnn_keras as pcnn
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__doc__)
     parser.add_argument("models", type=Path, nargs="+", help="folders of models of the same data set and size")
     parser.add_argument("--index", type=int, nargs="+", default=[0], help="of the test images")
     parser.add_argument("--mask", nargs="+", default=["bottom:7"])

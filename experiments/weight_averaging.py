@@ -6,40 +6,40 @@ Trains MNIST at depth 3 once for each average, by Keras's own `use_ema`, and jud
 the averaged weights of the same run on the same held-out images.
 """
 
-import argparse
 import functools
 
-import keras
-from common import judge, machine, mnist, train_further
+from common import Program, judge, machine, mnist, train_further
 
 import pcnn_keras as pcnn
 
 
-class Judge(keras.callbacks.Callback):
+def judging(model, held_out, momentum):
     """Judges the last and the averaged weights at the end of training, before Keras puts these in the others' place."""
+    from keras.callbacks import LambdaCallback
 
-    def __init__(self, held_out, momentum):
-        super().__init__()
-        self._held_out, self._momentum = held_out, momentum
+    def judge_both(epoch, logs):
+        print(f"momentum {momentum}: last weights {judge(model, held_out)}", flush=True)
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        print(f"momentum {momentum}: averaged {judge(model, held_out)}", flush=True)
 
-    def on_epoch_end(self, epoch, logs=None):
-        print(f"momentum {self._momentum}: last weights {judge(self.model, self._held_out)}", flush=True)
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        print(f"momentum {self._momentum}: averaged {judge(self.model, self._held_out)}", flush=True)
+    return LambdaCallback(on_epoch_end=judge_both)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Program(__doc__)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--momentum", type=float, nargs="+", default=[0.9, 0.98])
     flags = parser.parse_args()
+
+    import keras
+
     config = pcnn.Config(prior_depth=3, conditioning_depth=3)
     levels, held_out = mnist(config)
     print(machine(), flush=True)
     for momentum in flags.momentum:
         averaging = functools.partial(keras.optimizers.Adam, use_ema=True, ema_momentum=momentum)
-        train_further(pcnn.build_model(config), levels, flags.steps, callbacks=[Judge(held_out, momentum)],
-                      optimizer=averaging)
+        model = pcnn.build_model(config)
+        train_further(model, levels, flags.steps, callbacks=[judging(model, held_out, momentum)], optimizer=averaging)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,11 @@ def test_files_that_are_named_exist(page):
 
 @functools.cache
 def help_of(program):
-    done = subprocess.run([sys.executable, *program.split(), "--help"], cwd=ROOT, capture_output=True, text=True)
+    """What it says of itself, before it imports anything slow."""
+    done = subprocess.run([sys.executable, "-X", "importtime", *program.split(), "--help"], cwd=ROOT,
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, flags=re.M), program
     return done.stdout
 
 
@@ -70,15 +73,21 @@ def commands(page):
     inline = re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S))
     for line in chain("\n".join(code_of(page, "bash")).replace("\\\n", " ").splitlines(), inline):
         if call := re.search(r"python (-m pcnn_keras(?: [a-z]+|[.\w]*)|[\w/]+\.py)\s(.*)", line, flags=re.S):
-            if not call[1].startswith("benchmarks/"):
-                yield call[1], re.findall(r"(?<=\s)--[a-z-]+", f" {call[2]}")
+            yield call[1], re.findall(r"(?<=\s)--[a-z-]+\d*", f" {call[2].partition(' -- ')[0]}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_programs_have_the_flags_that_are_shown(page):
     for program, flags in commands(page):
-        known = set(re.findall(r"--[a-z-]+", help_of(program))) if flags else ()
+        known = set(re.findall(r"--[a-z-]+\d*", help_of(program))) if flags else ()
         assert set(flags) <= set(known), program
+
+
+@pytest.mark.parametrize("path", [
+    path for folder in ("benchmarks", "experiments") for path in sorted((ROOT / folder).glob("*.py"))
+    if path.name != "common.py"], ids=name_of)
+def test_a_measurement_says_what_it_measures(path):
+    assert help_of(name_of(path)).startswith("usage: ")
 
 
 def test_there_are_commands_to_check():
