@@ -42,7 +42,8 @@ def machine():
     import keras
     import tensorflow as tf
 
-    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    about = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", about.read_text() if about.is_file() else "", flags=re.M)
     gpus = len(tf.config.list_physical_devices("GPU"))
     return (f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {gpus} GPU; "
             f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}")

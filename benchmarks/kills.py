@@ -7,7 +7,6 @@ exit code 1 if the two runs differ in a step, in the images and masks of a step,
 size.
 """
 
-import csv
 import io
 import itertools
 import json
@@ -26,6 +25,7 @@ from common import Program, machine
 
 import pcnn_keras as pcnn
 from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.training.history import JUDGED_BY, read_history
 
 CONFIG = pcnn.Config.preset("digits").replace(
     filters=8, prior_depth=0, conditioning_depth=0, batch_size=16, epochs=3, steps_per_epoch=12)
@@ -136,9 +136,7 @@ def run_to_end(folder, kills, rng):
 
 def history(folder):
     """The figures of each epoch."""
-    with open(folder / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: float(value) for name, value in row.items() if name != "seconds"} for row in rows]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in read_history(folder)]
 
 
 def main():
@@ -158,7 +156,7 @@ def main():
     print(f"{found['kills']} kills, {found['in a write']} of them in the middle of writing a checkpoint; "
           f"{other[-1]['step']:.0f} of {STEPS} steps; images and masks of each step "
           f"{'the same' if same_data else 'NOT the same'}. Held-out nats an image: uninterrupted "
-          f"{one[-1]['val_logits_nats_per_image']:.6f}, killed {other[-1]['val_logits_nats_per_image']:.6f}; "
+          f"{one[-1][JUDGED_BY]:.6f}, killed {other[-1][JUDGED_BY]:.6f}; "
           f"largest difference of any figure of any epoch: {drift:.1e} of its size.")
     sys.exit(not (same_data and len(one) == len(other) and drift < 1e-5))
 

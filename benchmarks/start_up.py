@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import machine
+from common import MNIST, machine
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,18 +44,17 @@ def parts():
     from pcnn_keras.evaluation.classifier import classify, find_classifier
     from pcnn_keras.evaluation.visible import surprise
 
-    folder = ROOT / "saved_models" / "mnist"
     yield "the package is imported", lap()
-    model = pcnn.load(folder)
+    model = pcnn.load(MNIST)
     yield "the model is built, its weights are read", lap()
-    examples = sorted((folder / "examples").glob("*.png"))[:4]
+    examples = sorted((MNIST / "examples").glob("*.png"))[:4]
     drawn = pcnn.inpaint(model, examples, "bottom:7", 8)
     yield "the sampler is traced and compiled, completions are drawn", lap()
     pcnn.inpaint(model, examples, "bottom:7", 8)
     yield "... of which drawing", lap()
     surprise(model, drawn.samples[:, 0], pcnn.parse_mask("bottom:7", 28, 28)(0)[None].repeat(len(examples), 0))
     yield "one pass of the whole model, for the warning", lap()
-    classify(find_classifier(folder, model.config), drawn.samples, model.config.num_levels)
+    classify(find_classifier(MNIST, model.config), drawn.samples, model.config.num_levels)
     yield "the classifier", lap()
     import pcnn_keras.plots  # noqa: F401
 

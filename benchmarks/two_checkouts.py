@@ -5,6 +5,7 @@ AFTER), an image of its own with the top 75 % hidden.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,7 @@ RUNS = {1: 15, 4: 11, 16: 9, 64: 7, 256: 3}
 def draw(checkout, model):
     """In a process of its own: draws as many completions as each line of stdin says, and answers with the seconds."""
     sys.path.insert(0, checkout)
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the programs have it
     import pcnn_keras as pcnn
 
     assert Path(pcnn.__file__).is_relative_to(checkout), pcnn.__file__

@@ -3,12 +3,12 @@
     TFDS_DATA_DIR=… python experiments/compare.py --steps 1800 --output DIR \\
         "merge=sum" "merge=blocks conditioner=unet attention_heads=4"
 
-A variant is a list of settings (fields of `Config`), on top of `--base` and of what all share. Runs of one seed
-see the same images under the same masks. Each is kept in DIR as a model folder, and a variant that
-is there already is not trained again. Printed: seconds a step, seconds for 64 completions of an image whose bottom
-quarter is visible, and, on the first test images under six masks, nats an image over hidden pixels, and in brackets the
-standard deviation of the log importance weights over 32 completions (see `evaluation.consistency`; the first `--drawn`
-images).
+A variant is a list of settings (fields of `Config`, several masks as `masks=blobs;none`), on top of `--base` and of
+what all share. Runs of one seed see the same images under the same masks. Each is kept in DIR as a model folder, named
+by all that it was trained with, and one that is there already is not trained again. Printed: seconds a step, seconds
+for 64 completions of an image whose bottom quarter is visible, and, on the first test images under six masks, nats an
+image over hidden pixels, and in brackets the standard deviation of the log importance weights over 32 completions (see
+`evaluation.consistency`; the first `--drawn` images).
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ import pcnn_keras as pcnn
 
 
 def settings(text):
-    """`"merge=blocks masks=blobs,none"` as fields of `Config`."""
+    """`"merge=blocks masks=blobs;none"` as fields of `Config`."""
     kinds = {field.name: field.type for field in dataclasses.fields(pcnn.Config)}
     pairs = (pair.split("=", 1) for pair in text.split())
     return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
@@ -37,7 +37,7 @@ def train(config, levels, steps, folder):
     model, marks = pcnn.build_model(config), []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
     train_further(model, levels, steps, callbacks=[watch])
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
     config.save(folder / "config.json")
@@ -53,7 +53,7 @@ def weight_sd(model, images, masks):
 
 def seconds_for_64(model, image):
     """What 64 completions take, of an image whose bottom quarter is visible."""
-    return in_turn(5, draw=lambda: pcnn.inpaint(model, image, f"bottom:{model.config.height // 4}", 64))["draw"]
+    return in_turn(5, draw=lambda: pcnn.inpaint(model, image, model.config.bottom, 64))["draw"]
 
 
 def main():
@@ -67,6 +67,8 @@ def main():
     parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16, see `training.precision`")
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
+    if flags.steps < 12:
+        parser.error("argument --steps: at least 12, for its seconds are those of the steps after the tenth")
 
     from pcnn_keras.data.masks import mask_specs, parse_mask
     from pcnn_keras.data.sources import load_model_images
@@ -85,7 +87,8 @@ def main():
     for seed in flags.seeds:
         for text in flags.variants:
             config = base.replace(**settings(text), seed=seed)
-            folder = flags.output / (text.replace(" ", "_").replace("/", "-") + f"_{flags.steps}_{seed}")
+            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}"
+            folder = flags.output / name.replace(" ", "_").replace("/", "-")
             if not (folder / "model.keras").is_file():
                 with bfloat16() if flags.bfloat16 else nullcontext():
                     train(config, images.train, flags.steps, folder)

@@ -56,7 +56,8 @@ def main():
     masks = pcnn.random_blob_masks(flags.images, model.config.height, model.config.width, seed=0)
     print("| images, blob masks | nats per image |\n| --- | --- |")
     for name, images in (("trained with", splits.train), ("held out", splits.validation), ("test", splits.test)):
-        line(name, pcnn.log_likelihood(model, images[: flags.images], masks))
+        part = images[: flags.images]
+        line(name, pcnn.log_likelihood(model, part, masks[: len(part)]))
     print("\n| joint likelihood, test images | nats per image |\n| --- | --- |")
     cuts = by_cut(model, splits.test[: flags.images].astype(np.int32))
     for k, nats in enumerate(cuts):

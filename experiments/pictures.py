@@ -47,6 +47,7 @@ def main():
     model, bound, rng = pcnn.load(MNIST), load_bound(MNIST), np.random.default_rng(0)
     print(machine())
     digits = load_images("mnist").test[:count]
+    count = len(digits)
     prepared = {f"photo, {name}": [pcnn.prepare_digit(photo(digit, rng=rng, **how)).image() for digit in digits]
                 for name, how in {"5 times as large, noise 6": {"scale": 5, "noise": 6},
                                   "9 times, noise 6": {"scale": 9, "noise": 6},

@@ -70,7 +70,7 @@ def main():
     images = load_model_images(config).test[: flags.images].astype(np.int32)
     print(machine(), flush=True)
     cells = {}
-    for spec in ("blobs", f"bottom:{config.height // 4}"):
+    for spec in ("blobs", config.bottom):
         masks = np.stack([parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
         draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
         realism = classify(classifier, draws.samples, config.num_levels)["class_probability"]

@@ -22,9 +22,8 @@ import numpy as np
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import run
 from pcnn_keras.config import Config
-from pcnn_keras.data.images import read_image, resize
+from pcnn_keras.data.images import read_levels
 from pcnn_keras.data.masks import parse_mask
-from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder
 from pcnn_keras.inference.completions import Completions, save_completions
@@ -168,21 +167,20 @@ class Grpc:
 def refusal(address, message):
     """The server's error in one line: what the model says of a wrong input, or else the whole."""
     said = re.search(r"assertion failed: \[(.*?)\]", message)
-    return InputError(f"{address}: {said[1] if said else ' '.join(message.split())}.")
+    return InputError(f"{address}: {said[1] if said else message}.")
 
 
 def sizes(signatures):
-    """Height, width, channels and levels of the model, from the shape of its probabilities."""
+    """The `Config` of a model of the same size, channels and levels, from the shape of its probabilities."""
     try:
         shape = signatures["pixel_probabilities"]["outputs"]["probabilities"]["tensor_shape"]["dim"]
         _, *sides = (int(side["size"]) for side in shape)
         height, width, channels, num_levels = sides
         if min(height, width) < 1 or height * width > LARGEST_IMAGE:
             raise ValueError("of no size")
-        Config(height=height, width=width, channels=channels, num_levels=num_levels)
+        return Config(height=height, width=width, channels=channels, num_levels=num_levels)
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise InputError("The served model is not one that pcnn_keras exported.") from error
-    return height, width, channels, num_levels
 
 
 def completions(outputs, image, mask, num_samples, num_levels):
@@ -233,22 +231,22 @@ def parse():
 def main():
     flags = parse()
     server = Grpc(flags.grpc, flags.name) if flags.grpc else Rest(flags.url, flags.name)
-    height, width, channels, num_levels = sizes(server.metadata())
-    make_mask = parse_mask(flags.mask, height, width)
+    config = sizes(server.metadata())
+    make_mask = parse_mask(flags.mask, config.height, config.width)
     if flags.mask.partition(":")[0] == "blobs":
         try:
             import_tensorflow()
         except ImportError as error:
             raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
-    image = quantize(resize(read_image(flags.image, channels), height, width), num_levels)
+    image = read_levels([flags.image], config)[0]
     mask = make_mask(flags.seed)
     with output_folder(flags.output):
         outputs = server.predict({
             "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),
             "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
             "seed": np.int64(flags.seed)})
-        drawn = completions(outputs, image, mask, flags.num_samples, num_levels)
-        written = save_completions(flags.output, image[None], mask[None], drawn, num_levels)
+        drawn = completions(outputs, image, mask, flags.num_samples, config.num_levels)
+        written = save_completions(flags.output, image[None], mask[None], drawn, config.num_levels)
     print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in drawn.log_likelihood[0]))
     print(f"Wrote {', '.join(map(str, written))}.")
 

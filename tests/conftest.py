@@ -16,6 +16,8 @@ from pathlib import Path
 # The user's own settings are none of the tests'.
 os.environ.pop("TFDS_DATA_DIR", None)
 os.environ.pop("KERAS_BACKEND", None)
+os.environ.pop("KERAS_MAX_EPOCHS", None)
+os.environ.pop("KERAS_MAX_STEPS_PER_EPOCH", None)
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-")
 

@@ -26,6 +26,7 @@ def settings_of_keras(folder):
 
 ENVIRONMENTS = {"MNIST at hand": mnist_at_hand, "a keras.json": settings_of_keras,
                 "a backend": lambda folder: {"KERAS_BACKEND": "jax"},
+                "a limit": lambda folder: {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1"},
                 "TensorFlow's log": lambda folder: {"TF_CPP_MIN_LOG_LEVEL": "0"}}
 
 

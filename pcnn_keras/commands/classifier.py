@@ -32,7 +32,7 @@ def main():
     from pcnn_keras.evaluation.classifier import train_classifier
 
     dataset = flags.dataset or config.dataset
-    labels = load_labels(dataset, data_dir(flags))
+    labels = load_labels(dataset, data_dir(config, flags))
     if labels is None:
         raise InputError(f"The images of {dataset!r} have no classes.")
     levels = model_images(config, flags)

@@ -24,13 +24,13 @@ def remembered(folder):
         raise InputError(f"{path} cannot be read: give --data-dir.") from error
 
 
-def data_dir(flags):
-    """The --data-dir that was given, or that the run of --model remembers; of another data set none is."""
-    return flags.data_dir or (None if flags.dataset else remembered(flags.model))
+def data_dir(config, flags):
+    """The --data-dir that was given, or that the run of --model remembers; of another data set than its none is."""
+    return flags.data_dir or (remembered(flags.model) if flags.dataset in (None, config.dataset) else None)
 
 
 def model_images(config, flags):
     """The `Splits` of a model's own data set, or of the one that was asked for, as its `config` has them."""
     from pcnn_keras.data.sources import load_model_images
 
-    return load_model_images(config, flags.dataset, data_dir(flags))
+    return load_model_images(config, flags.dataset, data_dir(config, flags))

@@ -11,7 +11,6 @@ and ink is what departs from it.
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy  # its parts are loaded when they are used
 from PIL import Image
 
 from pcnn_keras.config import Config
@@ -118,6 +117,8 @@ def centre_picture(image, height, width, done=""):
 
 def digit_picture(image, height, width):
     """What `prepare_digit` makes of uint8 `(h, w, channels)`."""
+    from scipy.ndimage import center_of_mass  # SciPy is for digits alone, and not installed where only masks are read
+
     factor = -(-max(image.shape) // LARGEST)
     ink, turned = _ink(np.asarray(Image.fromarray(convert(image, 1)[..., 0]).reduce(factor), np.float32))
     body = np.where(_without_specks(ink > FAINT), ink, 0)
@@ -126,7 +127,7 @@ def digit_picture(image, height, width):
     rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
     scale = max((np.ptp(rows) + 1) / height, (np.ptp(columns) + 1) / width) / INK_SHARE
     starts = []
-    for first, centre, side in zip((rows[0], columns[0]), scipy.ndimage.center_of_mass(body), (height, width)):
+    for first, centre, side in zip((rows[0], columns[0]), center_of_mass(body), (height, width)):
         # MNIST's centres of mass are in the middle of pixel 14 of 0 … 27; whole pixels, so edges of ink stay sharp.
         before = round(side / 2 + 0.5 - (centre + 0.5 - first) / scale)
         starts.append(first - before * scale)
@@ -163,6 +164,8 @@ def _departure(grey):
 
 def _without_specks(body):
     """A bool picture without the pieces that are small beside the largest."""
-    pieces, count = scipy.ndimage.label(body, np.ones((3, 3)))
-    sizes = scipy.ndimage.sum_labels(body, pieces, range(count + 1))
+    from scipy.ndimage import label, sum_labels
+
+    pieces, count = label(body, np.ones((3, 3)))
+    sizes = sum_labels(body, pieces, range(count + 1))
     return (sizes >= SPECK * sizes.max(initial=1))[pieces] & body

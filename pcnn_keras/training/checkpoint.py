@@ -68,25 +68,23 @@ class Checkpoint:
             about = json.loads(str(arrays["run"]))
             settings, fingerprint = Config.from_dict(about["config"]), about["fingerprint"]
             progress = about["step"], about["history"], about["seconds"]
-            metrics = [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
-            variables = [(variable, arrays[name]) for variable, name in _named(model)]
-            if any(tuple(variable.shape) != value.shape for variable, value in variables):
-                raise ValueError("its weights are of other shapes")
         except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self._path} cannot be read: {' '.join(str(error).split())}.") from error
+            raise InputError(f"{self._path} cannot be read: {error}.") from error
         config = self._run.config
         if name := config.obstacle(settings):
             raise InputError(f"Resuming needs the run's own settings: `{name}` was {getattr(settings, name)}. "
                              f"Received: {getattr(config, name)}.")
         if fingerprint != self._fingerprint:
             raise InputError("Resuming needs the images that the run was started with.")
-        for variable, value in variables:
-            variable.assign(value)
+        if any(name not in arrays or arrays[name].shape != tuple(variable.shape) for variable, name in _named(model)):
+            raise InputError(f"{self._path} cannot be read: its weights are of other shapes.")
+        for variable, name in _named(model):
+            variable.assign(arrays[name])
         if config.schedule == "constant":
             model.optimizer.learning_rate = config.learning_rate
         self._run.go_on_from(*progress)
         self.step = self._run.step
-        return metrics
+        return [arrays[name] for name in sorted(arrays) if name.startswith("metric/")]
 
 
 def _named(model):

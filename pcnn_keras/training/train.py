@@ -116,8 +116,9 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             writers = _writers(run, images, keeping, total_steps, terminal) if strategy.writes else []
             own = [run, DivergenceWatch(), *writers, keeper]
             while run.step < total_steps and not model.stop_training:
-                epoch, done = divmod(run.step, steps_per_epoch)
-                batches = pipeline.training_batches(images.train, config, run.step, total_steps - run.step, masks=draw)
+                began = run.step
+                epoch, done = divmod(began, steps_per_epoch)
+                batches = pipeline.training_batches(images.train, config, began, total_steps - began, masks=draw)
                 with strategy.scope():
                     build_metrics(model, batches.element_spec)
                 strategy.fit(model, batches, held_out, FitOptions(
@@ -125,6 +126,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
                     verbose=0 if not strategy.writes else 1 if terminal else 2))
+                if run.step == began:
+                    break  # Keras has a limit of its own, KERAS_MAX_EPOCHS
     return model
 
 

@@ -395,8 +395,9 @@ def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
     code, _, errors = call_here("train.py --output run --resume --epochs 2")
     assert (code, errors) == (0, "")
     assert {path.name for path in (tmp_path / "run" / "serving").iterdir()} == {"1", "2"}
-    code, out, errors = call_here("sample.py --model run --index 1 --num-samples 1")
-    assert (code, errors) == (0, "") and "folder 1" in out
+    for named in ("", " --dataset folder"):
+        code, out, errors = call_here(f"sample.py --model run --index 1 --num-samples 1{named}")
+        assert (code, errors) == (0, "") and "folder 1" in out
     (tmp_path / "run" / "run.json").write_text("{")
     code, _, errors = call_here("train.py --output run --resume --epochs 3")
     assert code == 2 and "run.json" in errors and "--data-dir" in errors

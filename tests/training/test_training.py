@@ -175,9 +175,11 @@ def test_a_run_cannot_end_before_it_has_got_to(run):
     assert f"{CONFIG.epochs - 1} epochs" in mistake(CONFIG.replace(epochs=CONFIG.epochs - 1), IMAGES, run, resume=True)
 
 
-def test_resuming_with_other_settings_names_them(run):
-    message = mistake(CONFIG.replace(seed=5), IMAGES, run, resume=True)
-    assert "seed" in message and "0" in message and "5" in message
+@pytest.mark.parametrize("name", ["seed", "filters", "conditioning_depth"])
+def test_resuming_with_another_setting_names_it(run, name):
+    before = getattr(CONFIG, name)
+    message = mistake(CONFIG.replace(**{name: before + 5}), IMAGES, run, resume=True)
+    assert f"`{name}` was {before}" in message and f"Received: {before + 5}" in message
 
 
 def test_resuming_with_other_images_is_a_mistake(run):
@@ -214,6 +216,13 @@ def test_a_callback_may_end_the_run_early_and_it_may_be_resumed(tmp_path, run):
     assert not any((tmp_path / name).exists() for name in PICTURES)
     resume(CONFIG, IMAGES, tmp_path)
     assert len(history(tmp_path)) == CONFIG.epochs
+
+
+def test_a_run_ends_where_keras_has_a_limit_of_its_own(tmp_path, request):
+    keras.config.set_max_epochs(1)
+    request.addfinalizer(lambda: keras.config.set_max_epochs(None))
+    pcnn.train(SMALLER, IMAGES, tmp_path, keeping=Keeping(pictures=False))
+    assert len(history(tmp_path)) == 1
 
 
 def test_two_runs_do_not_write_one_folder_at_once(tmp_path):
