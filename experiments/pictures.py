@@ -40,13 +40,13 @@ def strange(images, rng):
 def main():
     parser = Program(__doc__)
     parser.add_argument("images", type=int, nargs="?", default=100)
-    count = parser.parse_args().images
+    flags = parser.parse_args()
 
     from pcnn_keras.evaluation.visible import load_bound, surprise
 
     model, bound, rng = pcnn.load(MNIST), load_bound(MNIST), np.random.default_rng(0)
     print(machine())
-    digits = load_images("mnist").test[:count]
+    digits = load_images("mnist").test[: flags.images]
     count = len(digits)
     prepared = {f"photo, {name}": [pcnn.prepare_digit(photo(digit, rng=rng, **how)).image() for digit in digits]
                 for name, how in {"5 times as large, noise 6": {"scale": 5, "noise": 6},
