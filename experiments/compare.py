@@ -1,14 +1,16 @@
-"""Settings against each other at an equal budget, on MNIST: a row of a table for each variant.
+"""Settings against each other at an equal budget: a row of a table for each variant.
 
     TFDS_DATA_DIR=… python experiments/compare.py --steps 1800 --output DIR \\
         "merge=sum" "merge=blocks conditioner=unet attention_heads=4"
 
 A variant is a list of settings (fields of `Config`, several masks as `masks=blobs;none`), on top of `--base` and of
-what all share. Runs of one seed see the same images under the same masks. Each is kept in DIR as a model folder, named
+what all share; of MNIST, unless `--base` names another data set, with its size, channels and levels. Runs of one seed
+see the same images under the same masks. Each is kept in DIR as a model folder, named
 by all that it was trained with, and one that is there already is not trained again. Printed: seconds a step, seconds
 for 64 completions of an image whose bottom quarter is visible, and, on the first test images under six masks, nats an
 image over hidden pixels, and in brackets the standard deviation of the log importance weights over 32 completions (see
-`evaluation.consistency`; the first `--drawn` images).
+`evaluation.consistency`; the first `--drawn` images). Where a variant has more levels than the base, the probabilities
+of those that are one level there are added up, so that rows can be compared.
 """
 
 import dataclasses
@@ -51,6 +53,21 @@ def weight_sd(model, images, masks):
     return log_weights(model, pcnn.inpaint(model, images, masks, 32)).std(axis=1, ddof=1).mean()
 
 
+def nats_of_hidden(model, images, masks, num_levels, batch_size=100):
+    """By head, the mean nats of an image over hidden pixels, told apart by so many levels."""
+    from keras import ops
+
+    from pcnn_keras.inference.likelihood import score, teacher_forced
+
+    finer, found = model.config.num_levels // num_levels, []
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        heads = teacher_forced(model, images[part], masks[part])
+        logs = {name: ops.reshape(ops.log_softmax(x), (*x.shape[:-1], num_levels, finer)) for name, x in heads.items()}
+        found.append([-score(ops.logsumexp(x, axis=-1), images[part] // finer, masks[part]) for x in logs.values()])
+    return dict(zip(heads, np.concatenate(found, axis=1).mean(axis=1)))
+
+
 def seconds_for_64(model, image):
     """What 64 completions take, of an image whose bottom quarter is visible."""
     return in_turn(5, draw=lambda: pcnn.inpaint(model, image, model.config.bottom, 64))["draw"]
@@ -60,6 +77,7 @@ def main():
     parser = Program(__doc__)
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--base", default="prior_depth=7 conditioning_depth=7 batch_size=16 alpha=0.1")
+    parser.add_argument("--data-dir", type=Path, help="as train.py's")
     parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--limit", type=int, default=1000)
@@ -72,14 +90,11 @@ def main():
 
     from pcnn_keras.data.masks import mask_specs, parse_mask
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.evaluation.evaluate import likelihoods
     from pcnn_keras.training.precision import bfloat16
 
     base = pcnn.Config().replace(**settings(flags.base))
-    images = load_model_images(base)
-    test = images.test[: flags.limit].astype(np.int32)
     specs = mask_specs(base)
-    masks = {name: np.stack([parse_mask(spec, base.height, base.width)(seed) for seed in range(len(test))])
+    masks = {name: np.stack([parse_mask(spec, base.height, base.width)(seed) for seed in range(flags.limit)])
              for name, spec in specs.items()}
     print("| variant | seed | parameters | s a step | s for 64 | head, blobs | "
           + " | ".join(f"`{name}`" for name in specs) + " |")
@@ -87,19 +102,22 @@ def main():
     for seed in flags.seeds:
         for text in flags.variants:
             config = base.replace(**settings(text), seed=seed)
+            images = load_model_images(config, data_dir=flags.data_dir)
+            test = images.test[: flags.limit].astype(np.int32)
             name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}"
             folder = flags.output / name.replace(" ", "_").replace("/", "-")
             if not (folder / "model.keras").is_file():
                 with bfloat16() if flags.bfloat16 else nullcontext():
                     train(config, images.train, flags.steps, folder)
             model = pcnn.load(folder)
-            nats = {name: likelihoods(model, test, mask) for name, mask in masks.items()}
+            nats = {name: nats_of_hidden(model, test, mask[: len(test)], base.num_levels)
+                    for name, mask in masks.items()}
             spread = {name: weight_sd(model, test[: flags.drawn], mask[: flags.drawn]) for name, mask in masks.items()}
             cells = [text, seed, model.count_params(),
                      f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
                      f"{seconds_for_64(model, test[0]):.2f}",
-                     f"{-nats['blobs']['conditional_head'].mean():.1f}",
-                     *(f"{-nats[name]['sum'].mean():.2f} ({spread[name]:.1f})" for name in specs)]
+                     f"{nats['blobs']['conditional_logits']:.1f}",
+                     *(f"{nats[name]['logits']:.2f} ({spread[name]:.1f})" for name in specs)]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
