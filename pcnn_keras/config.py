@@ -189,6 +189,10 @@ class Config:
         """All fields as plain Python values, as JSON has them."""
         return {name: list(value) if type(value) is tuple else value for name, value in vars(self).items()}
 
+    def in_words(self) -> dict[str, str]:
+        """All fields as text, of several values side by side."""
+        return {name: " ".join(value) if type(value) is tuple else str(value) for name, value in vars(self).items()}
+
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Config":
         """The inverse of `to_dict`. Unknown names are an `InputError`."""

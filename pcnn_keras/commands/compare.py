@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pcnn_keras.commands.flags import Parser
-from pcnn_keras.config import Config, settings
+from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, read_history
+from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
 
 
 def parse():
@@ -30,18 +30,16 @@ def table(runs):
         runs: `{folder: (Config, history)}`.
     """
     configs, histories = zip(*runs.values())
-    rows = [["", *map(str, runs)]]
-    for name, *_ in settings():
-        values = [getattr(config, name) for config in configs]
-        if len({*values}) > 1:
-            rows.append([name, *(" ".join(value) if type(value) is tuple else str(value) for value in values)])
-    best = [min(history, key=lambda row: row[JUDGED_BY]) for history in histories]
+    told = [config.in_words() for config in configs]
+    values = [[name, *(words[name] for words in told)] for name in told[0]]
+    rows = [["", *map(str, runs)], *(row for row in values if len({*row[1:]}) > 1)]
+    bests = [best(history) for history in histories]
     last = [history[-1] for history in histories]
     rows += [["steps", *(f"{row['step']:.0f}" for row in last)],
              ["seconds", *(f"{row['seconds']:.0f}" if "seconds" in row else "" for row in last)],
-             ["best held-out nats an image", *(f"{row[JUDGED_BY]:.2f}" for row in best)],
-             ["the conditional head's, there", *(f"{row[HEAD]:.2f}" for row in best)],
-             ["at step", *(f"{row['step']:.0f}" for row in best)]]
+             ["best held-out nats an image", *(f"{row[JUDGED_BY]:.2f}" for row in bests)],
+             ["the conditional head's, there", *(f"{row[HEAD]:.2f}" for row in bests)],
+             ["at step", *(f"{row['step']:.0f}" for row in bests)]]
     return rows
 
 

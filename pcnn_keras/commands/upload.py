@@ -4,15 +4,14 @@ import json
 
 from pcnn_keras import hub
 from pcnn_keras.commands.flags import Parser
-from pcnn_keras.config import Config, settings
+from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, read_history
+from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
 
 
 def card(folder, config, repository):
     """What a model without a card says of itself, as Markdown, from those of a run's files that are there."""
-    values = {name: getattr(config, name) for name, *_ in settings()}
-    named = ", ".join(f"{name} {' '.join(value) if type(value) is tuple else value}" for name, value in values.items())
+    named = ", ".join(f"{name} {value}" for name, value in config.in_words().items())
     rows = [("settings", named), *_held_out(folder), *_evaluated(folder)]
     return f"""# {repository}
 
@@ -32,9 +31,9 @@ model = pcnn.load("{hub.SIGN}{repository}")
 
 def _held_out(folder):
     if (folder / FILE).is_file():
-        best = min(read_history(folder), key=lambda row: row[JUDGED_BY])
-        yield "held-out images", (f"{best[JUDGED_BY]:.2f} nats per image under blobs, {best[HEAD]:.2f} by the "
-                                  f"conditional head alone; at step {best['step']:.0f}")
+        row = best(read_history(folder))
+        yield "held-out images", (f"{row[JUDGED_BY]:.2f} nats per image under blobs, {row[HEAD]:.2f} by the "
+                                  f"conditional head alone; at step {row['step']:.0f}")
 
 
 def _evaluated(folder):

@@ -14,6 +14,11 @@ HEAD = "val_conditional_logits_nats_per_image"
 """The same of the conditional head alone."""
 
 
+def best(history):
+    """The row of the epoch whose weights are kept as the best."""
+    return min(history, key=lambda row: row[JUDGED_BY])
+
+
 def write_history(folder, history):
     """Writes a run's history, a list of dicts."""
     with replacing(folder / FILE) as aside, open(aside, "w", newline="") as file:
