@@ -58,14 +58,17 @@ def nats_of_hidden(model, images, masks, num_levels, batch_size=100):
     from keras import ops
 
     from pcnn_keras.inference.likelihood import score, teacher_forced
+    from pcnn_keras.inference.predict import batches
 
-    finer, found = model.config.num_levels // num_levels, []
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        heads = teacher_forced(model, images[part], masks[part])
-        logs = {name: ops.reshape(ops.log_softmax(x), (*x.shape[:-1], num_levels, finer)) for name, x in heads.items()}
-        found.append([-score(ops.logsumexp(x, axis=-1), images[part] // finer, masks[part]) for x in logs.values()])
-    return dict(zip(heads, np.concatenate(found, axis=1).mean(axis=1)))
+    finer = model.config.num_levels // num_levels
+
+    def nats(logits, images, masks):
+        logs = ops.reshape(ops.log_softmax(logits), (*logits.shape[:-1], num_levels, finer))
+        return -score(ops.logsumexp(logs, axis=-1), images // finer, masks)
+
+    found = [{name: nats(logits, x, m) for name, logits in teacher_forced(model, x, m).items()}
+             for x, m in batches(batch_size, images, masks)]
+    return {name: np.concatenate([part[name] for part in found]).mean() for name in found[0]}
 
 
 def seconds_for_64(model, image):

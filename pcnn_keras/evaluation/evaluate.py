@@ -43,7 +43,7 @@ from pcnn_keras.inference.likelihood import (
     sum_over_hidden,
     teacher_forced,
 )
-from pcnn_keras.inference.predict import predict
+from pcnn_keras.inference.predict import batches, predict
 from pcnn_keras.inference.sampling import inpaint
 
 NEIGHBOURS = 5
@@ -53,7 +53,7 @@ BINS = 8
 def likelihoods(model, images, masks, batch_size=100):
     """Log-likelihoods `(n,)`, nats: of the model, and of its conditional head."""
     parts = [[score(logits, x, m) for logits in teacher_forced(model, x, m).values()]
-             for x, m in _batches(batch_size, images, masks)]
+             for x, m in batches(batch_size, images, masks)]
     return dict(zip(("sum", "conditional_head"), np.concatenate(parts, axis=1)))
 
 
@@ -61,11 +61,7 @@ def unconditional(model, images, batch_size=100):
     """log p of each level were nothing visible but what comes before: nats, of the images' shape."""
     return np.concatenate([
         ops.convert_to_numpy(log_probabilities(teacher_forced(model, x, np.zeros_like(x[..., :1]))["logits"], x))
-        for x, in _batches(batch_size, images)])
-
-
-def _batches(size, *arrays):
-    return ([array[start : start + size] for array in arrays] for start in range(0, len(arrays[0]), size))
+        for x, in batches(batch_size, images)])
 
 
 def evaluate(model, images, reference, classifier=None, num_samples=64, num_drawn=100, progress=None):

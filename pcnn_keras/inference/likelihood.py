@@ -13,7 +13,7 @@ from keras import ops
 from pcnn_keras.data.slices import join
 from pcnn_keras.errors import expect_whole
 from pcnn_keras.inference.inputs import inputs_of, read_inputs
-from pcnn_keras.inference.predict import expect_finite, predict
+from pcnn_keras.inference.predict import batches, expect_finite, predict
 from pcnn_keras.network.model import PixelConstrainedCNN, config_of
 
 
@@ -56,11 +56,9 @@ def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
 
 def nats_of_hidden(model, images, masks, batch_size=64, context=None):
     """What `log_likelihood` does, of checked arrays; `context` as in `teacher_forced`."""
-    nats = np.zeros(len(images), np.float32)
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        logits = teacher_forced(model, images[part], masks[part], batch_size, context)["logits"]
-        nats[part] = ops.convert_to_numpy(score(logits, images[part], masks[part]))
+    parts = [ops.convert_to_numpy(score(teacher_forced(model, x, m, batch_size, context)["logits"], x, m))
+             for x, m in batches(batch_size, images, masks)]
+    nats = np.concatenate([np.zeros(0, np.float32), *parts])  # of no image, too
     expect_finite(nats)
     return nats
 

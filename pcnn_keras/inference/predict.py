@@ -6,6 +6,11 @@ from keras import tree
 from pcnn_keras.errors import InputError
 
 
+def batches(size, *arrays):
+    """Arrays of one length, so many entries of each at a time."""
+    return ([array[start : start + size] for array in arrays] for start in range(0, len(arrays[0]), size))
+
+
 def predict(network, inputs, batch_size):
     """As `network.predict`, without its data pipeline: that alone takes longer than a few images do.
 
