@@ -1,5 +1,6 @@
 """What the experiments share: MNIST, and how a model is trained and judged."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -7,7 +8,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import MNIST, Program, in_turn, machine  # noqa: E402
 
-__all__ = ["MNIST", "Program", "in_turn", "judge", "machine", "mnist", "train_further"]
+__all__ = ["MNIST", "Program", "in_turn", "judge", "machine", "mnist", "settings", "train_further"]
+
+
+def settings(text):
+    """`"merge=blocks masks=blobs;none"` as fields of `Config`."""
+    from pcnn_keras import Config
+
+    kinds = {field.name: field.type for field in dataclasses.fields(Config)}
+    pairs = (pair.split("=", 1) for pair in text.split())
+    return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
 
 
 def mnist(config):

@@ -13,23 +13,15 @@ image over hidden pixels, and in brackets the standard deviation of the log impo
 of those that are one level there are added up, so that rows can be compared.
 """
 
-import dataclasses
 import json
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-from common import Program, in_turn, train_further
+from common import Program, in_turn, settings, train_further
 
 import pcnn_keras as pcnn
-
-
-def settings(text):
-    """`"merge=blocks masks=blobs;none"` as fields of `Config`."""
-    kinds = {field.name: field.type for field in dataclasses.fields(pcnn.Config)}
-    pairs = (pair.split("=", 1) for pair in text.split())
-    return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
 
 
 def train(config, levels, steps, folder):

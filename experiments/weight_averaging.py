@@ -1,14 +1,14 @@
 """Whether an exponential moving average of the weights is better than the last weights.
 
-`TFDS_DATA_DIR=… python experiments/weight_averaging.py [--steps N] [--momentum X …]`
+`TFDS_DATA_DIR=… python experiments/weight_averaging.py [--steps N] [--momentum X …] [--base SETTINGS]`
 
-Trains MNIST at depth 3 once for each average, by Keras's own `use_ema`, and judges both the last and
-the averaged weights of the same run on the same held-out images.
+Trains MNIST once for each average, by Keras's own `use_ema`, and judges both the last and the averaged weights of the
+same run on the same held-out images. Settings are those of `Config`, as `compare.py` has them.
 """
 
 import functools
 
-from common import Program, judge, machine, mnist, train_further
+from common import Program, judge, machine, mnist, settings, train_further
 
 import pcnn_keras as pcnn
 
@@ -29,11 +29,12 @@ def main():
     parser = Program(__doc__)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--momentum", type=float, nargs="+", default=[0.9, 0.98])
+    parser.add_argument("--base", default="prior_depth=3 conditioning_depth=3")
     flags = parser.parse_args()
 
     import keras
 
-    config = pcnn.Config(prior_depth=3, conditioning_depth=3)
+    config = pcnn.Config().replace(**settings(flags.base))
     levels, held_out = mnist(config)
     print(machine(), flush=True)
     for momentum in flags.momentum:
