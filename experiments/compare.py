@@ -15,6 +15,7 @@ of those that are one level there are added up, so that rows can be compared.
 
 import json
 import time
+import zlib
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def train(config, levels, steps, folder):
     """Trains from fresh weights and keeps the model, and its seconds a step without the first ten."""
     from keras.callbacks import LambdaCallback
 
+    from pcnn_keras.files import replacing
+
     model, marks = pcnn.build_model(config), []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
     train_further(model, levels, steps, callbacks=[watch])
@@ -35,7 +38,8 @@ def train(config, levels, steps, folder):
     seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
     config.save(folder / "config.json")
-    model.save(folder / "model.keras")
+    with replacing(folder / "model.keras") as aside:
+        model.save(aside)
 
 
 def weight_sd(model, images, masks):
@@ -99,8 +103,8 @@ def main():
             config = base.replace(**settings(text), seed=seed)
             images = load_model_images(config, data_dir=flags.data_dir)
             test = images.test[: flags.limit].astype(np.int32)
-            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}"
-            folder = flags.output / name.replace(" ", "_").replace("/", "-")
+            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}".replace(" ", "_")
+            folder = flags.output / (name if len(name) < 200 else f"{name[:180]}_{zlib.crc32(name.encode()):08x}")
             if not (folder / "model.keras").is_file():
                 with bfloat16() if flags.bfloat16 else nullcontext():
                     train(config, images.train, flags.steps, folder)

@@ -228,7 +228,7 @@ class Config:
             if isinstance(fields, dict):
                 written_by = fields.pop(VERSION, written_by)
             return cls.from_dict(fields)
-        except (ValueError, RecursionError) as error:  # a JSON or Unicode error is a ValueError, too
+        except (OSError, ValueError, RecursionError) as error:  # a JSON or Unicode error is a ValueError, too
             other = "" if written_by == pcnn_keras.__version__ else (
                 f" It was written by version {shown(written_by)} of pcnn_keras, and this is {pcnn_keras.__version__}.")
             raise InputError(f"{path}: {error}{other}") from error

@@ -76,7 +76,7 @@ def parse():
 
 
 DRAWN = 1024
-"""Completions at a time, roughly: memory is bounded, however many images there are."""
+"""Completions at a time, roughly: of those before, no more is kept than what `samples.npz` will hold."""
 
 
 def file_cases(flags, config, masks):

@@ -52,9 +52,10 @@ BINS = 8
 
 def likelihoods(model, images, masks, batch_size=100):
     """Log-likelihoods `(n,)`, nats: of the model, and of its conditional head."""
-    parts = [[score(logits, x, m) for logits in teacher_forced(model, x, m).values()]
-             for x, m in batches(batch_size, images, masks)]
-    return dict(zip(("sum", "conditional_head"), np.concatenate(parts, axis=1)))
+    heads = {"sum": "logits", "conditional_head": "conditional_logits"}
+    parts = [{name: score(found[head], x, m) for name, head in heads.items()}
+             for x, m in batches(batch_size, images, masks) for found in [teacher_forced(model, x, m)]]
+    return {name: np.concatenate([part[name] for part in parts]) for name in heads}
 
 
 def unconditional(model, images, batch_size=100):

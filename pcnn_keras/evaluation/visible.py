@@ -20,6 +20,7 @@ from pcnn_keras.data.masks import mask_specs, parse_mask
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
 from pcnn_keras.inference.likelihood import teacher_forced
+from pcnn_keras.inference.predict import batches
 from pcnn_keras.inference.sampling import inpaint
 
 FILE = "visible.json"
@@ -33,6 +34,9 @@ LEAST = 3.0
 MOST_IMAGES = 1000
 """That the bound is found with."""
 
+AT_A_TIME = 64
+"""Images: what is said of larger ones fills gigabytes."""
+
 
 def surprise(model, completed, masks):
     """z of the visible pixels of images.
@@ -44,14 +48,17 @@ def surprise(model, completed, masks):
     Returns:
         float `(n,)`, in standard deviations; 0 where nothing is visible.
     """
-    logits = teacher_forced(model, completed, np.zeros_like(masks))["logits"]
-    nats = -ops.convert_to_numpy(ops.log_softmax(logits))
-    probabilities = np.exp(-nats)
-    mean = (probabilities * nats).sum(axis=-1)
-    variance = (probabilities * nats**2).sum(axis=-1) - mean**2
-    found = np.take_along_axis(nats, completed[..., None], axis=-1)[..., 0]
-    excess, variance = ((values * masks).sum(axis=(1, 2, 3)) for values in (found - mean, variance))
-    return excess / np.sqrt(1 + variance)
+    def of_some(completed, masks):
+        logits = teacher_forced(model, completed, np.zeros_like(masks))["logits"]
+        nats = -ops.convert_to_numpy(ops.log_softmax(logits))
+        probabilities = np.exp(-nats)
+        mean = (probabilities * nats).sum(axis=-1)
+        variance = (probabilities * nats**2).sum(axis=-1) - mean**2
+        found = np.take_along_axis(nats, completed[..., None], axis=-1)[..., 0]
+        excess, variance = ((values * masks).sum(axis=(1, 2, 3)) for values in (found - mean, variance))
+        return excess / np.sqrt(1 + variance)
+
+    return np.concatenate([of_some(*some) for some in batches(AT_A_TIME, completed, masks)])
 
 
 def unlike(score, bound, what=""):
@@ -68,7 +75,9 @@ def save_bound(model, images, folder):
     images, config = images[:MOST_IMAGES].astype(np.int32), model.config
     makers = [parse_mask(spec, config.height, config.width) for spec in mask_specs(config).values() if spec != "none"]
     masks = np.stack([makers[i % len(makers)](i) for i in range(len(images))])
-    completed = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
+    seeds = np.arange(len(images))
+    completed = np.concatenate([inpaint(model, some, under, 1, seed=of).samples[:, 0]
+                                for some, under, of in batches(AT_A_TIME, images, masks, seeds)])
     highest = max(LEAST, float(np.quantile(surprise(model, completed, masks), QUANTILE)))
     bound = {"standard_deviations": highest, "quantile": QUANTILE, "images": len(images)}
     with replacing(Path(folder) / FILE) as aside:

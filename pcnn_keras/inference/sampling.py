@@ -84,8 +84,6 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {shown(sampler)}.")
     if progress is not None and not callable(progress):
         raise InputError(f"`progress` must be a function or None. Received: {shown(progress)}.")
-    if sampler == "fast":
-        expect_tensorflow("The fast sampler")
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
     result = complete(model, occlude(model, images, masks), request)
     if candidates:
@@ -133,6 +131,8 @@ def occlude(model, images, masks):
 
 def complete(model, occluded, request):
     """What `inpaint` does: `Completions` of the batch of an `Occluded`, as a `Request` asks for."""
+    if request.sampler == "fast":
+        expect_tensorflow("The fast sampler")
     levels = occluded.levels
     number = np.arange(len(levels) * request.num_samples)  # one for each completion to be drawn
     image_of, completion = number // request.num_samples, request.first + number % request.num_samples

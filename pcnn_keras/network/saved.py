@@ -1,4 +1,4 @@
-"""What a `model.keras` holds: read as data alone, and held against settings before anything is built from them.
+"""What a `model.keras` holds: read as data alone, and held against settings before any weight is used.
 
 No object that the file asks for is made, and nothing is unpacked: no array is larger than the file itself.
 """

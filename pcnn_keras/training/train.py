@@ -50,7 +50,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         resume: True to go on from the folder's checkpoint.
         strategy: one of `devices.STRATEGIES`, made, or None for one device. Several machines share the
             folder: one of them writes it, all read it to resume.
-        callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends it early.
+        callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` at the end of an epoch
+            ends the run there; one that raises `KeyboardInterrupt` inside an epoch keeps it up to that step.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
         initial: a trained model of the same network, to start from its weights; None for fresh ones.
         masks: what to train with in place of `config.masks`: specifications as it has them, or a function of

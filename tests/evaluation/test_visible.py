@@ -9,11 +9,13 @@ from conftest import ROOT
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import list_images, read_levels
+from pcnn_keras.evaluation import visible
 from pcnn_keras.evaluation.visible import load_bound, save_bound, surprise
 from pcnn_keras.inference.likelihood import pixel_probabilities
 
 
-def test_the_surprise_is_that_of_the_visible_pixels_alone(tiny):
+def test_the_surprise_is_that_of_the_visible_pixels_alone_some_images_at_a_time(tiny, monkeypatch):
+    monkeypatch.setattr(visible, "AT_A_TIME", 2)
     images = np.random.default_rng(0).integers(0, 2, (3, 4, 5, 1)).astype(np.int32)
     masks = np.stack([pcnn.parse_mask(spec, 4, 5)(0) for spec in ("left:2", "all", "none")])
     joint = pixel_probabilities(tiny, images, "none")
