@@ -110,8 +110,6 @@ class Config:
         choices=("residual", "unet"))
     attention_heads: int = setting(
         0, "of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64)
-    dropout: float = setting(
-        0.0, "share of the values inside each block that a training step leaves out", least=0, most=0.9)
     masks: tuple = setting(
         ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
     augmentation: str = setting(

@@ -27,7 +27,7 @@ class GatedBlock(keras.layers.Layer):
     tanh and a sigmoid half:
 
         a = vertical(v) + condition(f)_v;  b = horizontal(h) + link(a) + condition(f)_h
-        v' = tanh(a1) * sigmoid(a2);  h' = h + out(dropout(tanh(b1) * sigmoid(b2)))
+        v' = tanh(a1) * sigmoid(a2);  h' = h + out(tanh(b1) * sigmoid(b2))
 
     `condition` is a 1 x 1 convolution: section 2.3 of that paper, with a map in place of a vector.
 
@@ -37,14 +37,12 @@ class GatedBlock(keras.layers.Layer):
         restricted: True for the first block, whose input is the image: no residual there.
         channel_groups: 1 for grey, 3 for red, green, blue.
         conditioned: which stacks `f` enters: "neither" (no `f` is given), "vertical", "horizontal" or "both".
-        dropout: share of the values before `out` that a training step leaves out.
 
     Input: `(v, h)` or `(v, h, f)`, each `(batch, height, width, in_channels)`, `f` of any width.
     Output: pair `(v', h')`, each `(batch, height, width, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, conditioned="neither",
-                 dropout=0.0, **kwargs):
+    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, conditioned="neither", **kwargs):
         super().__init__(**kwargs)
         if conditioned not in STACKS:
             raise ValueError(f"`conditioned` must be one of {', '.join(STACKS)}. Received: {conditioned!r}.")
@@ -53,7 +51,6 @@ class GatedBlock(keras.layers.Layer):
         self.restricted = restricted
         self.channel_groups = channel_groups
         self.conditioned = conditioned
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         shared = {"restricted": restricted, "dtype": self.dtype_policy}
         self.vertical = MaskedConv2D(2 * filters, kernel_size, stack="vertical", name="vertical", **shared)
         self.horizontal = MaskedConv2D(
@@ -84,7 +81,7 @@ class GatedBlock(keras.layers.Layer):
         v, h, *features = inputs
         conditions = self.split_by_stack(self.condition(features[0])) if features else {}
         v, linked = self._vertical_stack(v, conditions, self.vertical, self.link)
-        return v, self._horizontal_stack(h, linked, self.horizontal, lambda x: self.out(self.dropout(x)))
+        return v, self._horizontal_stack(h, linked, self.horizontal, self.out)
 
     def row_form(self):
         """The row-wise form, with the weights as they are now; shapes as in `MaskedConv2D.row_form`.
@@ -128,7 +125,7 @@ class GatedBlock(keras.layers.Layer):
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
                 "restricted": self.restricted, "channel_groups": self.channel_groups,
-                "conditioned": self.conditioned, "dropout": self.dropout.rate}
+                "conditioned": self.conditioned}
 
 
 def gate(x):
@@ -139,7 +136,7 @@ def gate(x):
 
 @keras.saving.register_keras_serializable("pcnn_keras")
 class ResidualBlock(keras.layers.Layer):
-    """`x + leave(dropout(relu(mix(relu(enter(relu(x)))))))`: 1 x 1, k x k, 1 x 1, activation first.
+    """`x + leave(relu(mix(relu(enter(relu(x))))))`: 1 x 1, k x k, 1 x 1, activation first.
 
     The paper leaves the inside open; docs/experiments.md has what was tried. No normalisation by
     batch statistics: it would tie the images of a batch together.
@@ -147,16 +144,14 @@ class ResidualBlock(keras.layers.Layer):
     Args:
         filters: width, which must be the input's.
         kernel_size: odd int.
-        dropout: share of the values before `leave` that a training step leaves out.
 
     Input and output shape: `(batch, height, width, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, dropout=0.0, **kwargs):
+    def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         shared = {"padding": "same", "data_format": "channels_last", "dtype": self.dtype_policy}
         self.convolutions = [
             keras.layers.Conv2D(filters, 1, kernel_initializer="he_uniform", name="enter", **shared),
@@ -170,8 +165,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, inputs):
         enter, mix, leave = self.convolutions
-        x = self.dropout(ops.relu(mix(ops.relu(enter(ops.relu(inputs))))))
-        x = leave.convolution_op(x, leave.kernel)
+        x = leave.convolution_op(ops.relu(mix(ops.relu(enter(ops.relu(inputs))))), leave.kernel)
         # A convolution, its bias, a sum and the next block's relu in a row are more than TensorFlow's graph optimizer
         # can fuse: "remapper failed" (2.21). The bias goes to the other summand.
         return inputs + leave.bias + x
@@ -180,8 +174,7 @@ class ResidualBlock(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
-                "dropout": self.dropout.rate}
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")

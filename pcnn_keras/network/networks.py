@@ -34,7 +34,7 @@ def prior_logits(image, config, features=None):
         `(batch, height, width, channels, num_levels)`.
     """
     block = {"filters": config.filters, "kernel_size": config.kernel_size, "channel_groups": config.channels,
-             "conditioned": "neither" if features is None else config.feature_stacks, "dropout": config.dropout}
+             "conditioned": "neither" if features is None else config.feature_stacks}
     given = () if features is None else (features,)
     v, h = GatedBlock(restricted=True, name="prior_restricted", **block)((image, image, *given))
     for i in range(config.prior_depth):
@@ -76,7 +76,7 @@ def condition(conditioning, config):
 def _residual_stack(x, config):
     """The paper's: residual blocks at full size, each seeing `kernel_size // 2` pixels further."""
     for i in range(config.conditioning_depth):
-        x = ResidualBlock(config.filters, config.kernel_size, config.dropout, name=f"conditioning_block_{i + 1}")(x)
+        x = ResidualBlock(config.filters, config.kernel_size, name=f"conditioning_block_{i + 1}")(x)
     return x
 
 
@@ -96,8 +96,7 @@ def _unet(x, config):
 
     def stage(x, scale, way):
         for i in range(next(blocks)):
-            x = ResidualBlock(widths[scale], config.kernel_size, config.dropout,
-                              name=f"conditioning_{way}_{scale}_block_{i + 1}")(x)
+            x = ResidualBlock(widths[scale], config.kernel_size, name=f"conditioning_{way}_{scale}_block_{i + 1}")(x)
         return x
 
     passed = []
