@@ -122,23 +122,6 @@ def test_logits_are_merged_as_equation_3_or_with_the_weights_that_are_predicted(
             assert np.abs(prior - model.prior({"image": x["image"], "features": 0 * context["features"]})).max() > 0.1
 
 
-@pytest.mark.parametrize("merge", [MERGES[0], MERGES[-1]])
-def test_dropout_leaves_values_of_both_networks_out_in_training_alone(merge):
-    plain = enlarge(pcnn.build_model(TINY.replace(**merge)))
-    model = pcnn.build_model(plain.config.replace(dropout=0.5))
-    model.set_weights(plain.get_weights())
-    rng = np.random.default_rng(0)
-    x = {"image": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 1)), "float32"),
-         "conditioning": keras.ops.convert_to_tensor(rng.random((3, 4, 5, 2)), "float32")}
-    expected, drawn, again = plain(x), model(x, training=True), model(x, training=True)
-    for head in expected:
-        np.testing.assert_array_equal(model(x)[head], expected[head])
-        assert np.abs(drawn[head] - expected[head]).max() > 0.01 and np.abs(drawn[head] - again[head]).max() > 0.01
-    context = model.conditioner(x["conditioning"])
-    of_prior = {"image": x["image"], **{name: context[name] for name in ("features",) if name in context}}
-    assert np.abs(model.prior(of_prior, training=True) - model.prior(of_prior)).max() > 0.01
-
-
 @pytest.mark.parametrize("sides, coarsest", [
     ((28, 28), (7, 7)), ((9, 17), (3, 5)), ((8, 3), (8, 3)), ((64, 1), (8, 1))])
 def test_a_unet_halves_sides_until_none_is_above_eight(sides, coarsest):
@@ -159,7 +142,7 @@ def test_parameter_counts(preset, prior, conditioner):
 
 @pytest.mark.parametrize("changes", [
     {}, {"channels": 3, "num_levels": 256, "filters": 5}, {"height": 1, "width": 1}, {"head_filters": 7, "channels": 3},
-    {"prior_depth": 0, "conditioning_depth": 0}, {"dropout": 0.5}, *MERGES[1:],
+    {"prior_depth": 0, "conditioning_depth": 0}, *MERGES[1:],
     {"merge": "blocks", "feature_stacks": "vertical", "masks": ("blobs", "none")}])
 def test_any_config_builds_and_survives_saving(changes, tmp_path):
     config = TINY.replace(**changes)
