@@ -147,7 +147,7 @@ class ModelHandlers:
             image, mask = painted(value, opened.model.config)
             for result in complete(opened, image, mask, count, temperature, seed, importance):
                 drawn = len(result.completions.draw)
-                yield (result, gr.Slider(maximum=max(drawn, 2), value=drawn, interactive=drawn > 1), *show(result, drawn, 0), "",
-                       gr.File(visible=False))
+                slider = gr.Slider(maximum=max(drawn, 2), value=drawn, interactive=drawn > 1)
+                yield result, slider, *show(result, drawn, 0), "", gr.File(visible=False)
             if said := warning(result):
                 gr.Warning(said)

@@ -214,8 +214,8 @@ def test_mistakes_are_said_in_words_and_the_page_lives_on(desktop, tmp_path):
 def choose(browser, name, option):
     """Takes the option of a list that ends so."""
     browser.find_element(By.CSS_SELECTOR, f"#{name} input").click()
-    next(found for found in wait(lambda: browser.find_elements(By.CSS_SELECTOR, "[role=option]"), "the options")
-         if found.text.strip().endswith(option)).click()
+    wait(lambda: [found for found in browser.find_elements(By.CSS_SELECTOR, "[role=option]")
+                  if found.text.strip().endswith(option)], f"the option {option}")[0].click()
 
 
 def test_an_upload_is_prepared_as_is_chosen(desktop, tmp_path):
