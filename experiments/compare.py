@@ -5,12 +5,12 @@
 
 A variant is a list of settings (fields of `Config`, several masks as `masks=blobs;none`), on top of `--base` and of
 what all share; of MNIST, unless `--base` names another data set, with its size, channels and levels. Runs of one seed
-see the same images under the same masks. Each is kept in DIR as a model folder, named
-by all that it was trained with, and one that is there already is not trained again. Printed: seconds a step, seconds
-for 64 completions of an image whose bottom quarter is visible, and, on the first test images under six masks, nats an
-image over hidden pixels, and in brackets the standard deviation of the log importance weights over 32 completions (see
-`evaluation.consistency`; the first `--drawn` images). Where a variant has more levels than the base, the probabilities
-of those that are one level there are added up, so that rows can be compared.
+see the same images under the same masks. Each is kept in DIR as a model folder, named by all that it was trained
+with, and one that is there already is not trained again. Printed: seconds a step, seconds for 64 completions of an
+image whose bottom quarter is visible, and, on the first test images under six masks, nats an image over hidden
+pixels, and in brackets the standard deviation of the log importance weights over 32 completions (see
+`evaluation.consistency`; the first `--drawn` images). Where a variant has more levels than the base, the
+probabilities of those that are one level there are added up, so that rows can be compared.
 """
 
 import json
