@@ -10,7 +10,8 @@ with, and one that is there already is not trained again. Printed: seconds a ste
 image whose bottom quarter is visible, and, on the first test images under six masks, nats an image over hidden
 pixels, and in brackets the standard deviation of the log importance weights over 32 completions (see
 `evaluation.consistency`; the first `--drawn` images). Where a variant has more levels than the base, the
-probabilities of those that are one level there are added up, so that rows can be compared.
+probabilities of those that are one level there are added up. It still sees the pixels before in all of its levels, so
+that pictures have to decide.
 """
 
 import json
@@ -103,7 +104,8 @@ def main():
             config = base.replace(**settings(text), seed=seed)
             images = load_model_images(config, data_dir=flags.data_dir)
             test = images.test[: flags.limit].astype(np.int32)
-            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}".replace(" ", "_")
+            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}"
+            name = name.replace(" ", "_").replace("/", "-")
             folder = flags.output / (name if len(name) < 200 else f"{name[:180]}_{zlib.crc32(name.encode()):08x}")
             if not (folder / "model.keras").is_file():
                 with bfloat16() if flags.bfloat16 else nullcontext():

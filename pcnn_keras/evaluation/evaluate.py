@@ -53,9 +53,9 @@ BINS = 8
 def likelihoods(model, images, masks, batch_size=100):
     """Log-likelihoods `(n,)`, nats: of the model, and of its conditional head."""
     heads = {"sum": "logits", "conditional_head": "conditional_logits"}
-    parts = [{name: score(found[head], x, m) for name, head in heads.items()}
-             for x, m in batches(batch_size, images, masks) for found in [teacher_forced(model, x, m)]]
-    return {name: np.concatenate([part[name] for part in parts]) for name in heads}
+    parts = [[score(logits[head], x, m) for head in heads.values()]
+             for x, m in batches(batch_size, images, masks) for logits in [teacher_forced(model, x, m)]]
+    return dict(zip(heads, np.concatenate(parts, axis=1)))
 
 
 def unconditional(model, images, batch_size=100):

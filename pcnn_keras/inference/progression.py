@@ -75,7 +75,8 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         `Progression` of one stage, without the axis of stages.
 
     Raises:
-        InputError: if an argument is out of range or does not fit the model.
+        InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
+            TensorFlow.
     """
     if num_stages is not None:
         expect_whole("num_stages", num_stages, 2, 10**6)

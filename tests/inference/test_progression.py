@@ -54,6 +54,13 @@ def test_a_stage_a_row_is_handed_out_when_its_row_is_drawn(tiny, image):
     np.testing.assert_array_equal(stages[-1].probabilities.argmax(-1), stages[0].sample)
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_another_backend_is_an_input_error(tiny, image, monkeypatch, given):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(pcnn.InputError, match="fast sampler.*KERAS_BACKEND=tensorflow"):
+        next(progression_stages(tiny, image, "left:2", image if given else None))
+
+
 def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known(tiny_rgb):
     image, mask = np.zeros((3, 4, 3), int), np.zeros((3, 4, 1), int)
     mask[1] = 1
