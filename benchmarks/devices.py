@@ -1,7 +1,7 @@
 """How far training on two devices drifts from training on one: `python benchmarks/devices.py [STEPS]`.
 
-The processor counts as two devices. Largest difference of any weight, with our optimizer, which clips the gradient of
-the whole batch, and with Keras's, which clips each device's share.
+The processor counts as two devices. Largest difference of any weight, with our optimizers, which clip the gradient of
+the whole batch, and with others, which clip each device's share.
 """
 
 import tempfile
@@ -17,31 +17,33 @@ def main():
     parser.add_argument("steps", type=int, nargs="?", default=50)
     steps = parser.parse_args().steps
 
-    import keras
     import tensorflow as tf
 
     from pcnn_keras.data.sources import load_images
     from pcnn_keras.training import devices
+    from pcnn_keras.training.optimizers import OPTIMIZERS
     from pcnn_keras.training.run import Keeping
 
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-    config = pcnn.Config.preset("digits").replace(
+    base = pcnn.Config.preset("digits").replace(
         filters=8, prior_depth=1, conditioning_depth=1, batch_size=16, epochs=1, steps_per_epoch=steps)
-    images = load_images("digits").quantized(config.num_levels)
+    images = load_images("digits").quantized(base.num_levels)
 
-    def weights(strategy):
+    def weights(config, strategy):
         with tempfile.TemporaryDirectory() as folder:
             return pcnn.train(config, images, folder, strategy=strategy, keeping=Keeping(pictures=False)).get_weights()
 
-    one = weights(devices.Single())
     print(machine())
-    for optimizer in (devices.SharedAdam, keras.optimizers.Adam):
-        two = devices.Mirrored()
-        two.optimizer = optimizer
-        drift = max(abs(a - b).max() for a, b in zip(one, weights(two)))
-        print(f"{steps} steps on two devices and on one, {optimizer.__module__.split('.')[0]}'s Adam: "
-              f"weights differ by at most {np.float64(drift):.1e}", flush=True)
+    for name in OPTIMIZERS:
+        config = base.replace(optimizer=name)
+        one = weights(config, devices.Single())
+        for clips, optimizers in ("the whole batch", devices.SHARED), ("each share", OPTIMIZERS):
+            two = devices.Mirrored()
+            two.optimizers = optimizers
+            drift = max(abs(a - b).max() for a, b in zip(one, weights(config, two)))
+            print(f"{steps} steps on two devices and on one, {name} that clips {clips}: "
+                  f"weights differ by at most {np.float64(drift):.1e}", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,15 +32,16 @@ def main():
     parser.add_argument("--base", default="prior_depth=3 conditioning_depth=3")
     flags = parser.parse_args()
 
-    import keras
+    from pcnn_keras.training.optimizers import OPTIMIZERS
 
     config = pcnn.Config().replace(**settings(flags.base))
     levels, held_out = mnist(config)
     print(machine(), flush=True)
     for momentum in flags.momentum:
-        averaging = functools.partial(keras.optimizers.Adam, use_ema=True, ema_momentum=momentum)
+        averaging = functools.partial(OPTIMIZERS[config.optimizer], use_ema=True, ema_momentum=momentum)
         model = pcnn.build_model(config)
-        train_further(model, levels, flags.steps, callbacks=[judging(model, held_out, momentum)], optimizer=averaging)
+        train_further(model, levels, flags.steps, callbacks=[judging(model, held_out, momentum)],
+                      optimizers={config.optimizer: averaging})
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class Config:
 
     alpha: float = setting(
         1.0, "weight of the conditional head's log-likelihood (equation 4)", least=0, changeable=True)
-    learning_rate: float = setting(4e-4, "rate of Adam, as the paper gives it", above=0, changeable=True)
+    learning_rate: float = setting(4e-4, "rate, as the paper gives it for Adam", above=0, changeable=True)
     batch_size: int = setting(64, "images per step", least=1)
     epochs: int = setting(50, "epochs to train for, those before a --resume included", least=1, changeable=True)
     steps_per_epoch: int = setting(0, "steps per epoch; 0: one pass over the training images", least=0)
@@ -125,6 +125,9 @@ class Config:
         "cosine", "learning rate: warm-up and cosine, or constant, as in the paper", choices=("cosine", "constant"))
     schedule_peak: float = setting(5.0, "the cosine's highest rate, in units of --learning-rate", above=0)
     warmup_steps: int = setting(50, "steps over which the rate rises; at most a tenth of the run", least=0)
+    optimizer: str = setting(
+        "adam", "Adam, as in the paper, or Muon for kernels of convolutions and Adam for the rest",
+        choices=("adam", "muon"))
     clip_norm: float = setting(
         1.0, "global norm at which gradients are clipped; 0: never", least=0, changeable=True)
 

@@ -20,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError
+from pcnn_keras.training.optimizers import OPTIMIZERS, Muon
 
 
 class FitOptions(NamedTuple):
@@ -38,12 +39,12 @@ class Single:
     Attributes:
         replicas: among how many devices a batch is shared out.
         writes: whether this process writes the run's folder.
-        optimizer: a class that is called as Keras's Adam.
+        optimizers: as `optimizers.OPTIMIZERS`.
     """
 
     replicas = 1
     writes = True
-    optimizer = keras.optimizers.Adam
+    optimizers = OPTIMIZERS
 
     def scope(self):
         """Where the model and its optimizer are made."""
@@ -64,7 +65,7 @@ class Mirrored(Single):
     def __init__(self):
         self._strategy = self._make()
         self.replicas = self._strategy.num_replicas_in_sync
-        self.optimizer = SharedAdam
+        self.optimizers = SHARED
 
     def _make(self):
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -183,7 +184,7 @@ class MultiWorker(Mirrored):
 STRATEGIES = {"single": Single, "mirrored": Mirrored, "multiworker": MultiWorker}
 
 
-class SharedAdam(keras.optimizers.Adam):
+class _ClipsTheSum:
     """Clips the gradient of the whole batch. Keras's own clips each replica's share, before they are added up."""
 
     def __init__(self, learning_rate, global_clipnorm):
@@ -196,3 +197,14 @@ class SharedAdam(keras.optimizers.Adam):
             grads, _ = tf.clip_by_global_norm(replicas.all_reduce("SUM", grads), self._clip)
             grads = [gradient / replicas.num_replicas_in_sync for gradient in grads]  # they are about to be added up
         super().apply(grads, trainable_variables)
+
+
+class SharedAdam(_ClipsTheSum, keras.optimizers.Adam):
+    """Of several devices."""
+
+
+class SharedMuon(_ClipsTheSum, Muon):
+    """Of several devices."""
+
+
+SHARED = {"adam": SharedAdam, "muon": SharedMuon}

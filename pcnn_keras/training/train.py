@@ -95,7 +95,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         model = build_model(config)
         if initial is not None:
             _start_from(initial, model)
-        compile_model(model, total_steps, strategy.optimizer)
+        compile_model(model, total_steps, strategy.optimizers)
         model.optimizer.build(model.trainable_variables)
     check_space(output, model)
 
