@@ -18,9 +18,9 @@ def bfloat16():
     """`with bfloat16():` TensorFlow's graphs multiply in bfloat16 on processors.
 
     What convolutions and matrix products multiply, what comes of them and of the sums between them, and the gradients
-    of kernels are rounded to 8 bits; weights, Adam's sums and losses stay float32. It holds for held-out images, too.
-    TensorFlow rewrites the graphs by itself, and leaves them as they are where the processor has no instructions for
-    it; then a line on standard error says so.
+    of kernels are rounded to 8 bits, and so is what Muon multiplies; weights, the optimizer's sums and losses stay
+    float32. It holds for held-out images, too. TensorFlow rewrites the graphs by itself, and leaves them as they are
+    where the processor has no instructions for it; then a line on standard error says so.
     """
     if not any(INSTRUCTIONS & set(line.split()) for line in _processor()):
         print("This processor is not known to have bfloat16 instructions: training may be no faster.", file=sys.stderr)
