@@ -126,7 +126,7 @@ class Config:
     schedule_peak: float = setting(5.0, "the cosine's highest rate, in units of --learning-rate", above=0)
     warmup_steps: int = setting(50, "steps over which the rate rises; at most a tenth of the run", least=0)
     optimizer: str = setting(
-        "adam", "Adam, as in the paper, or Muon for kernels of convolutions and Adam for the rest",
+        "adam", "Adam, as in the paper, or Muon for kernels of convolutions but the last, and Adam for the rest",
         choices=("adam", "muon"))
     clip_norm: float = setting(
         1.0, "global norm at which gradients are clipped; 0: never", least=0, changeable=True)
@@ -292,7 +292,7 @@ MEASURED: dict[str, Any] = {
     "merge": "blocks", "conditioner": "unet", "attention_heads": 4, "conditioning_depth": 10, "alpha": 0.1,
     "batch_size": 16, "optimizer": "muon",
 }
-"""What measured best, whatever the data (docs/experiments.md)."""
+"""What measured best (docs/experiments.md), mostly on MNIST."""
 
 PRESETS = {
     "mnist": Config(
