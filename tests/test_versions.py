@@ -1,4 +1,4 @@
-"""The models that ship load, and draw the same, across the versions of Keras and TensorFlow that are promised."""
+"""The models that ship draw the same, and new ones train, across the versions of Keras and TensorFlow that are promised."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def completions(python, folder):
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("tensorflow, keras", VERSIONS)
-def test_a_model_draws_the_same_in_other_versions(tmp_path, tensorflow, keras):
+def test_a_model_draws_the_same_in_other_versions_and_another_is_trained(tmp_path, tensorflow, keras):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-q", "-r", ROOT / "requirements.txt",
@@ -27,3 +27,5 @@ def test_a_model_draws_the_same_in_other_versions(tmp_path, tensorflow, keras):
     here, there = completions(sys.executable, tmp_path / "here"), completions(python, tmp_path / "there")
     np.testing.assert_array_equal(there["samples"], here["samples"])
     np.testing.assert_allclose(there["log_likelihood"], here["log_likelihood"], atol=1e-3)
+    subprocess.run([python, "train.py", "--dataset", "digits", "--epochs", "1", "--steps-per-epoch", "2",
+                    "--output", tmp_path / "run"], cwd=ROOT, check=True)
