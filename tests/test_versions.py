@@ -1,4 +1,4 @@
-"""The models that ship draw the same, and new ones train, across the versions of Keras and TensorFlow that are promised."""
+"""Models that ship draw the same, and new ones train, across the versions of Keras and TensorFlow that are promised."""
 
 import subprocess
 import sys
