@@ -19,7 +19,8 @@ ORDER = {
     " ": "style plots",
     "network": "backend masked layers networks losses saved model",
     "inference": "noise inputs predict likelihood rows completions importance sampling progression",
-    "training": "history optimizers devices precision compile run pace divergence checkpoint interruptions run_files train",
+    "training":
+        "history optimizers devices precision compile run pace divergence checkpoint interruptions run_files train",
     "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate visible",
     "demo": "parts handlers page",
