@@ -184,7 +184,7 @@ class MultiWorker(Mirrored):
 STRATEGIES = {"single": Single, "mirrored": Mirrored, "multiworker": MultiWorker}
 
 
-class _ClipsTheSum:
+class _ClipsTheSum(keras.optimizers.Optimizer):
     """Clips the gradient of the whole batch. Keras's own clips each replica's share, before they are added up."""
 
     def __init__(self, learning_rate, global_clipnorm):
