@@ -47,7 +47,7 @@ def main():
         print(error)
 
     one_left = IMAGES._replace(validation=IMAGES.validation[:5])  # for the second held-out batch of four
-    deep = CONFIG.replace(prior_depth=1, conditioning_depth=1, epochs=1, steps_per_epoch=1, optimizer="adam")
+    deep = CONFIG.replace(prior_depth=1, conditioning_depth=1, epochs=1, steps_per_epoch=1)
     for name, one_or_two in (("one", Single()), ("two", strategy)):
         train(deep, one_left, folder / name, strategy=one_or_two)
     try:
