@@ -22,6 +22,7 @@ import pcnn_keras as pcnn  # noqa: E402
 from pcnn_keras.errors import InputError, Stopped  # noqa: E402
 from pcnn_keras.inference import sampling  # noqa: E402
 from pcnn_keras.training.devices import Mirrored, Single  # noqa: E402
+from pcnn_keras.training.optimizers import OPTIMIZERS  # noqa: E402
 from pcnn_keras.training.run import Keeping  # noqa: E402
 
 
@@ -48,8 +49,9 @@ def main():
 
     one_left = IMAGES._replace(validation=IMAGES.validation[:5])  # for the second held-out batch of four
     deep = CONFIG.replace(prior_depth=1, conditioning_depth=1, epochs=1, steps_per_epoch=1)
-    for name, one_or_two in (("one", Single()), ("two", strategy)):
-        train(deep, one_left, folder / name, strategy=one_or_two)
+    for optimizer in OPTIMIZERS:
+        for name, one_or_two in (("one", Single()), ("two", strategy)):
+            train(deep.replace(optimizer=optimizer), one_left, folder / optimizer / name, strategy=one_or_two)
     try:
         train(CONFIG, IMAGES._replace(validation=IMAGES.validation[:1]), folder / "too few", strategy=strategy)
     except InputError as error:

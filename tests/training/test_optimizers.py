@@ -1,14 +1,16 @@
-"""Muon: what it updates, and by how much."""
+"""Muon: what it updates, and by how much; saved and resumed."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import IMAGES, MERGES, TINY
+from conftest import IMAGES, MERGES, SMALLER, TINY
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pipeline import training_batches
+from pcnn_keras.training.checkpoint import Checkpoint
 from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.optimizers import Muon
+from pcnn_keras.training.run import Run
 
 RATE = 0.01
 
@@ -55,15 +57,23 @@ def test_weights_under_a_mask_stay_as_they_are():
         np.testing.assert_array_equal(update == 0, gradient == 0)
 
 
-def test_a_compiled_model_is_saved_and_loaded_by_keras(tmp_path):
-    config = TINY.replace(optimizer="muon")
-    model = pcnn.build_model(config)
-    compile_model(model, 4)
+def test_a_compiled_model_goes_on_when_loaded_by_keras_and_from_a_checkpoint(tmp_path):
+    config = SMALLER.replace(optimizer="muon")
+    model, restored = (pcnn.build_model(config.replace(seed=seed)) for seed in range(2))
+    for each in (model, restored):
+        compile_model(each, 4)
     model.fit(training_batches(IMAGES.train, config, 0, 2), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded.optimizer) is Muon and loaded.optimizer.weight_decay is None
-    for again in (model, loaded):
+    checkpoint = Checkpoint(Run(tmp_path, config), IMAGES)
+    checkpoint.save(model)
+    restored.optimizer.build(restored.trainable_variables)
+    checkpoint.restore(restored)
+    before = model.get_weights()
+    for again in (model, loaded, restored):
         again.fit(training_batches(IMAGES.train, config, 2, 2), verbose=0)
-    for one, other in zip(model.get_weights(), loaded.get_weights()):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert any(abs(one - other).max() > 1e-3 for one, other in zip(before, model.get_weights()))
+    for other in (loaded, restored):
+        for one, found in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(one, found, atol=1e-6)
