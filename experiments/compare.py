@@ -43,6 +43,12 @@ def train(config, levels, steps, folder):
         model.save(aside)
 
 
+def seconds_per_step(folder):
+    """In words; of a run that `train.py` kept in a folder of this name, none."""
+    path = folder / "seconds_per_step.json"
+    return f"{json.loads(path.read_text()):.3f}" if path.is_file() else ""
+
+
 def weight_sd(model, images, masks):
     """The mean over images of the standard deviation, over completions, of the log importance weights."""
     from pcnn_keras.inference.importance import log_weights
@@ -93,6 +99,10 @@ def main():
     from pcnn_keras.training.precision import bfloat16
 
     base = pcnn.Config().replace(**settings(flags.base))
+    configs = {text: base.replace(**settings(text)) for text in flags.variants}
+    for text, config in configs.items():
+        if config.num_levels % base.num_levels:
+            parser.error(f"{text}: as many levels as the base has, or a multiple of them")
     specs = mask_specs(base)
     masks = {name: np.stack([parse_mask(spec, base.height, base.width)(seed) for seed in range(flags.limit)])
              for name, spec in specs.items()}
@@ -100,12 +110,12 @@ def main():
           + " | ".join(f"`{name}`" for name in specs) + " |")
     print("| --- " * (6 + len(specs)) + "|", flush=True)
     for seed in flags.seeds:
-        for text in flags.variants:
-            config = base.replace(**settings(text), seed=seed)
+        for text, config in configs.items():
+            config = config.replace(seed=seed)
             images = load_model_images(config, data_dir=flags.data_dir)
             test = images.test[: flags.limit].astype(np.int32)
-            name = f"{flags.base} {text} {'bfloat16 ' * flags.bfloat16}{flags.steps} {seed}"
-            name = name.replace(" ", "_").replace("/", "-")
+            parts = flags.base, text, flags.data_dir, "bfloat16" if flags.bfloat16 else None, flags.steps, seed
+            name = " ".join(str(part) for part in parts if part is not None).replace(" ", "_").replace("/", "-")
             folder = flags.output / (name if len(name) < 200 else f"{name[:180]}_{zlib.crc32(name.encode()):08x}")
             if not (folder / "model.keras").is_file():
                 with bfloat16() if flags.bfloat16 else nullcontext():
@@ -115,7 +125,7 @@ def main():
                     for name, mask in masks.items()}
             spread = {name: weight_sd(model, test[: flags.drawn], mask[: flags.drawn]) for name, mask in masks.items()}
             cells = [text, seed, model.count_params(),
-                     f"{json.loads((folder / 'seconds_per_step.json').read_text()):.3f}",
+                     seconds_per_step(folder),
                      f"{seconds_for_64(model, test[0]):.2f}",
                      f"{nats['blobs']['conditional_logits']:.1f}",
                      *(f"{nats[name]['logits']:.2f} ({spread[name]:.1f})" for name in specs)]

@@ -19,6 +19,19 @@ CLASSIFIER = "classifier.keras"
 """In the folder of a model, what judges how real its completions look."""
 
 
+def expect_writable(path: Path | str) -> None:
+    """Called before work that ends with a file.
+
+    Raises:
+        InputError: if `path` is a device, a pipe or a folder, or its folder is not there or may not be written to.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} cannot be written: it is no regular file.")
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: {folder} is no folder that may be written to.")
+
+
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """`with replacing(path) as aside:` write the file `aside`, which then takes the place of `path`.
@@ -27,10 +40,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     link, what it points to is replaced.
 
     Raises:
-        InputError: if the disk says no, or `path` is a device, a pipe or a folder.
+        InputError: if the disk says no, or as `expect_writable`.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"{path} cannot be written: it is no regular file.")
+    expect_writable(path)
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.stem}.tmp{os.getpid()}{target.suffix}")
     try:

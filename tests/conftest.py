@@ -7,6 +7,7 @@ import io
 import os
 import runpy
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import namedtuple
@@ -43,6 +44,17 @@ CONFIG = TINY.replace(prior_depth=0, **MERGES[-1], batch_size=4, epochs=2, steps
                       learning_rate=0.02, warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
 SMALLER = CONFIG.replace(conditioner="residual", attention_heads=0, conditioning_depth=1)
 """Where the network does not matter: its step is traced in half the time."""
+
+
+def repository_files():
+    """All but what git ignores; in a copy that is none of git's, all but what is in folders whose name has a dot."""
+    try:
+        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                               capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        names = [os.path.relpath(Path(folder, name), ROOT) for folder, _, files in os.walk(ROOT) for name in files]
+        names = [name for name in names if not any("." in folder for folder in Path(name).parts[:-1])]
+    return [ROOT / name for name in sorted(names) if (ROOT / name).is_file()]
 
 
 def stripes(count, seed):

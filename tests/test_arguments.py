@@ -123,7 +123,7 @@ def test_a_model_is_a_model_and_settings_are_settings(wrong, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"output": None}, {"output": 3}, {"callbacks": keras.callbacks.TerminateOnNaN()}, {"callbacks": None},
-    {"initial": "digits"}, {"initial": False}])
+    {"initial": "digits"}, {"initial": False}, {"strategy": "mirrored"}, {"strategy": False}, {"keeping": 300}])
 def test_what_training_does_not_take_leaves_nothing(change, tmp_path):
     with pytest.raises(pcnn.InputError, match=f"`{next(iter(change))}` must be of type"):
         pcnn.train(CONFIG, IMAGES, **{"output": tmp_path, **change})

@@ -8,14 +8,12 @@ import sys
 from itertools import chain
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, repository_files
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import settings
 
-PAGES = [ROOT / path for path in subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True,
-    text=True).stdout.split()]
+PAGES = [path for path in repository_files() if path.suffix == ".md"]
 OLD = "Version 0.1.0"  # how a paragraph begins that names a script of then
 
 

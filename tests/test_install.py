@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, repository_files
 
 
 def call(*command, cwd):
@@ -22,10 +22,10 @@ def call(*command, cwd):
 def installed(tmp_path_factory):
     """The `bin` of an environment that has the wheel, and beside it what this interpreter's environment has."""
     place = tmp_path_factory.mktemp("installed")
-    for name in call("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines():
-        if (ROOT / name).is_file():
-            (place / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, place / "source" / name)
+    for path in repository_files():
+        copy = place / "source" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     call(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", place, place / "source", cwd=place)
     call(sys.executable, "-m", "venv", "--without-pip", place / "venv", cwd=place)
     python = place / "venv" / "bin" / "python"

@@ -7,7 +7,7 @@ from pcnn_keras.commands.datasets import data_dir, model_images
 from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import CLASSIFIER, replacing
+from pcnn_keras.files import CLASSIFIER, expect_writable, replacing
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -26,6 +26,7 @@ def main():
     config, path = Config.of_model(flags.model), flags.model / CLASSIFIER
     if path.exists() and not flags.force:
         raise InputError(f"{path} is there already (--force replaces it).")
+    expect_writable(path)
     import_tensorflow()
 
     from pcnn_keras.data.sources import load_labels

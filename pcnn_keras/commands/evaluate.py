@@ -9,8 +9,7 @@ from pcnn_keras.commands.datasets import model_images
 from pcnn_keras.commands.flags import Parser, expect_own, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.config import MOST_SAMPLES, Config
-from pcnn_keras.errors import InputError
-from pcnn_keras.files import CLASSIFIER, replacing
+from pcnn_keras.files import CLASSIFIER, expect_writable, replacing
 from pcnn_keras.quiet import import_tensorflow
 
 
@@ -34,8 +33,8 @@ def main():
     if flags.bound:
         expect_own(flags)
     config = Config.of_model(flags.model)
-    if flags.json and (flags.json.is_dir() or not flags.json.absolute().parent.is_dir()):
-        raise InputError(f"{flags.json} cannot be written: it is a folder, or its folder is not there.")
+    if flags.json:
+        expect_writable(flags.json)
     import_tensorflow()
 
     from pcnn_keras.evaluation.classifier import find_classifier
@@ -51,7 +50,7 @@ def main():
     classifier = find_classifier(flags.model, config)
     if not classifier:
         print(f"{flags.model / CLASSIFIER} is not there, so no realism and no classes: "
-              "python -m pcnn_keras.classifier makes it.")
+              f"python -m pcnn_keras.classifier --model {flags.model} makes it.")
     with Progress("Evaluating") as progress:
         test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
         result = {"dataset": flags.dataset or config.dataset,

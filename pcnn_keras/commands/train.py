@@ -188,7 +188,7 @@ def prepare(flags, config):
     images = load_images(config.dataset, flags.data_dir, size, flags.grayscale or (as_config and config.channels == 1),
                          changes.get("slices", config.slices))
     height, width, channels = images.train.shape[1:]
-    if not (as_config or flags.preset or config.dataset in PRESETS):
+    if not as_config and (channels > config.channels or not (flags.preset or config.dataset in PRESETS)):
         changes = {"num_levels": 2 if channels == 1 else 32, **changes}
     if not as_config:  # the preset's own masks may go beyond images of another size
         changes = {"masks": fitting(config.masks, height, width), **changes}

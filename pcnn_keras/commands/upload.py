@@ -46,7 +46,8 @@ def _evaluated(folder):
         yield f"{found['images']} test images", "; ".join(
             f"{mask}: {value['mean']:.2f} ± {value['error']:.2f} nats per image" for mask, value in nats.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} holds no evaluation: python -m pcnn_keras.evaluate --json makes it.") from error
+        raise InputError(f"{path} holds no evaluation: python -m pcnn_keras.evaluate --model {folder} --json {path} "
+                         "makes it.") from error
 
 
 def main():

@@ -100,4 +100,5 @@ def load_bound(folder):
             raise ValueError
         return bound
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate --bound makes it.") from error
+        raise InputError(f"{path} holds no bound: python -m pcnn_keras.evaluate --bound --model {folder} makes it."
+                         ) from error

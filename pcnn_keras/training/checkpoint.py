@@ -135,3 +135,16 @@ class CheckpointKeeper(keras.callbacks.Callback):
         self._saved = time.monotonic()
         if self._strategy.any(self._signals.came):
             raise KeyboardInterrupt
+
+
+class StopKeeper(keras.callbacks.Callback):
+    """Where a callback before it has set `stop_training` inside an epoch, keeps a checkpoint and ends training."""
+
+    def __init__(self, checkpoint):
+        super().__init__()
+        self._checkpoint = checkpoint
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.stop_training and batch + 1 < self.params["steps"]:
+            self._checkpoint.save(self.model, inside_epoch=True)
+            raise KeyboardInterrupt

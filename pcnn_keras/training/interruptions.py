@@ -10,7 +10,9 @@ from pcnn_keras.training.divergence import Diverged
 
 
 class Signals:
-    """`with Signals() as signals:` the first Ctrl-C or SIGTERM is only noted, the second ends the program's work.
+    """`with Signals() as signals:` the first signal is only noted, the second ends the program's work.
+
+    Signals are Ctrl-C, SIGTERM, and SIGHUP unless it is ignored, as under nohup.
 
     Attributes:
         came: whether one came.
@@ -22,7 +24,10 @@ class Signals:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+            heeded = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+            if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+                heeded.remove(signal.SIGHUP)
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, *_):

@@ -21,7 +21,7 @@ from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
 from pcnn_keras.internals import build_metrics
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
-from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
+from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper, StopKeeper
 from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import FitOptions, Single
 from pcnn_keras.training.divergence import DivergenceWatch
@@ -50,8 +50,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         resume: True to go on from the folder's checkpoint.
         strategy: one of `devices.STRATEGIES`, made, or None for one device. Several machines share the
             folder: one of them writes it, all read it to resume.
-        callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` at the end of an epoch
-            ends the run there; one that raises `KeyboardInterrupt` inside an epoch keeps it up to that step.
+        callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends the run there: at
+            the end of an epoch `train` returns, inside one it raises `Stopped`, with a checkpoint of that step.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
         initial: a trained model of the same network, to start from its weights; None for fresh ones.
         masks: what to train with in place of `config.masks`: specifications as it has them, or a function of
@@ -67,7 +67,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             differ, see `Config.continues`), other images or more steps than asked for; if images or
             initial weights do not fit the settings, or images cannot be shared out among the devices;
             if Keras does not run on TensorFlow.
-        Stopped: if the run cannot go on: Ctrl-C or SIGTERM, a loss that is not a number, a full
+        Stopped: if the run cannot go on: Ctrl-C, SIGTERM or SIGHUP, a loss that is not a number, a full
             disk, another machine lost. What is kept can be resumed.
     """
     expect_tensorflow("Training")
@@ -75,7 +75,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     expect_kind("images", images, Splits)
     output = Path(expect_kind("output", output, (str, Path)))
     callbacks = [*expect_kind("callbacks", callbacks, Iterable)]
-    strategy, keeping = strategy or Single(), keeping or Keeping()
+    strategy = Single() if strategy is None else expect_kind("strategy", strategy, Single)
+    keeping = Keeping() if keeping is None else expect_kind("keeping", keeping, Keeping)
     draw = masks if callable(masks) else None
     if draw:
         config = config.replace(masks=(_name(draw),))
@@ -123,7 +124,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                 with strategy.scope():
                     build_metrics(model, batches.element_spec)
                 strategy.fit(model, batches, held_out, FitOptions(
-                    [*own, *callbacks], epoch,
+                    [*own, *callbacks, StopKeeper(checkpoint)], epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
                     verbose=0 if not strategy.writes else 1 if terminal else 2))

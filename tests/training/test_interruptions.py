@@ -74,6 +74,7 @@ def assert_ends_as(folder, expected):
     (signal.SIGINT, 2),  # inside an epoch
     pytest.param(signal.SIGINT, STEPS, marks=pytest.mark.full),  # at its end
     pytest.param(signal.SIGTERM, 2, marks=pytest.mark.full),
+    pytest.param(signal.SIGHUP, 2, marks=pytest.mark.full),
 ])
 def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, uninterrupted, number, step):
     before = signal.getsignal(number)
@@ -82,6 +83,15 @@ def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, uni
     assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
     assert kept_step(tmp_path) == step
     assert_ends_as(tmp_path, uninterrupted)
+
+
+def test_a_callback_that_ends_training_inside_an_epoch_leaves_a_checkpoint_of_the_step(tmp_path):
+    ends = AtStep(2, lambda: setattr(ends.model, "stop_training", True))
+    message = stop(SMALLER, IMAGES, tmp_path, callbacks=[ends])
+    assert "step 2: interrupted" in message and f"{tmp_path} holds the run up to step 2" in message
+    assert kept_step(tmp_path) == 2 and not (tmp_path / "history.csv").exists()
+    with np.load(tmp_path / CHECKPOINT) as file:
+        assert "metric/000" in file, "what the epoch has added up"
 
 
 @pytest.fixture

@@ -6,13 +6,20 @@ import pytest
 from conftest import IMAGES, MERGES, SMALLER, TINY
 
 import pcnn_keras as pcnn
+from pcnn_keras.config import settings
 from pcnn_keras.data.pipeline import training_batches
 from pcnn_keras.training.checkpoint import Checkpoint
 from pcnn_keras.training.compile import compile_model
-from pcnn_keras.training.optimizers import Muon
+from pcnn_keras.training.devices import SHARED
+from pcnn_keras.training.optimizers import OPTIMIZERS, Muon
 from pcnn_keras.training.run import Run
 
 RATE = 0.01
+
+
+def test_there_is_an_optimizer_for_each_that_the_settings_name_on_one_device_and_on_several():
+    (named,) = (declared.choices for name, _, declared in settings() if name == "optimizer")
+    assert set(named) == OPTIMIZERS.keys() == SHARED.keys()
 
 
 def updates(optimizer, variables, gradients):
