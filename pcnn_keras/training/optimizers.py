@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-OUTPUTS = ("prior_output", "conditioning_output", "conditioning_weights")
+OUTPUTS = {"prior_output", "conditioning_output", "conditioning_weights"}
 """Layers that make logits, or weights of logits."""
 
 
@@ -25,7 +25,7 @@ class Muon(keras.optimizers.Muon):
         super().__init__(learning_rate, weight_decay=weight_decay, adam_weight_decay=adam_weight_decay, **options)
 
     def _should_use_adamw(self, variable):
-        return len(variable.shape) != 4 or variable.path.split("/")[0] in OUTPUTS
+        return len(variable.shape) != 4 or not OUTPUTS.isdisjoint(variable.path.split("/"))
 
     def zeropower_via_newtonschulz5(self, x, steps):
         update = super().zeropower_via_newtonschulz5(_matrix(x), steps)

@@ -383,6 +383,7 @@ def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):
     assert config == preset.replace(dataset="folder", height=6, width=6, masks=masks)
 
 
+@pytest.mark.full
 def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(20):
