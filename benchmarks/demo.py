@@ -38,6 +38,9 @@ def main():
 
     from pcnn_keras.demo.parts import canvas
     from pcnn_keras.inference.inputs import inputs_of
+    from pcnn_keras.models import find_model
+
+    folder = str(find_model(folder))
 
     tf.config.threading.set_intra_op_parallelism_threads(1)  # as the page's server does
     model = pcnn.load(folder)

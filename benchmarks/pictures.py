@@ -40,7 +40,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder, "images")
         images.mkdir()
-        for i, levels in enumerate(load_model_images(config).test[: flags.images]):
+        test = load_model_images(config).test[: flags.images]
+        for i, levels in enumerate(test):
             (images / f"{i:05}.png").write_bytes(png(to_bytes(levels, config.num_levels)))
         sys.argv = ["sample.py", "--model", str(flags.model), "--image", str(images), "--num-samples", "4",
                     "--output", str(Path(folder, "samples"))]
@@ -49,8 +50,7 @@ def main():
             sample.main()
         total = time.perf_counter() - start
         print(machine())
-        print(f"{flags.images} images, 4 completions of each: {total:.0f} s, "
-              f"{flags.images / total:.1f} images a second; "
+        print(f"{len(test)} images, 4 completions of each: {total:.0f} s, {len(test) / total:.1f} images a second; "
               f"the sampler {sum(seconds):.0f} s of it, {sum(seconds) / total:.0%}")
 
 

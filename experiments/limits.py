@@ -53,7 +53,9 @@ def main():
     model = pcnn.load(flags.model)
     splits = load_model_images(model.config)
     print(machine())
-    masks = pcnn.random_blob_masks(flags.images, model.config.height, model.config.width, seed=0)
+    config = model.config
+    masks = pcnn.random_blob_masks(flags.images, config.height, config.width, config.max_num_blobs, config.iter_min,
+                                   config.iter_max, seed=0)
     print("| images, blob masks | nats per image |\n| --- | --- |")
     for name, images in (("trained with", splits.train), ("held out", splits.validation), ("test", splits.test)):
         part = images[: flags.images]

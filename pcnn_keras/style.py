@@ -57,6 +57,6 @@ def new_figure(width, height, **options):
 
 
 @functools.cache
-def font(size=12):
-    """Matplotlib's own font, of a size in pixels, for Pillow."""
-    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+def font():
+    """Matplotlib's own font, of 12 pixels, for Pillow."""
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 12)

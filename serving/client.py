@@ -22,8 +22,10 @@ import numpy as np
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import run
 from pcnn_keras.config import Config
-from pcnn_keras.data.images import read_levels
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.data.images import read_image
+from pcnn_keras.data.masks import mask_kind, mask_of
+from pcnn_keras.data.pixels import quantize
+from pcnn_keras.data.prepare import prepare
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder
 from pcnn_keras.inference.completions import Completions, save_completions
@@ -132,17 +134,21 @@ class Grpc:
         except ImportError as error:
             raise InputError("--grpc needs the stub: pip install tensorflow-serving-api") from error
         self._address, self._name, self._error = address, name, grpc.RpcError
-        channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
+        channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", LARGEST_ANSWER)])
         self._service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def metadata(self):
         from google.protobuf.json_format import MessageToDict
+        from google.protobuf.message import DecodeError
         from tensorflow_serving.apis import get_model_metadata_pb2 as messages
 
         request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
         signatures = messages.SignatureDefMap()
-        self._ask(self._service.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
-        return MessageToDict(signatures, preserving_proto_field_name=True)["signature_def"]
+        try:
+            self._ask(self._service.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
+        except DecodeError as error:
+            raise InputError(f"{self._address} is not TF Serving.") from error
+        return MessageToDict(signatures, preserving_proto_field_name=True).get("signature_def", {})
 
     def predict(self, inputs):
         from tensorflow import make_ndarray, make_tensor_proto
@@ -220,26 +226,30 @@ def parse():
                         help="cropped to the model's shape and resized, made grey for a grey model")
     parser.add_argument("--mask", required=True, metavar="SPEC",
                         help="what stays visible: bottom:7 and the like, or an image file, white = visible")
+    parser.add_argument("--mask-hides", action="store_true", help="in a mask file, white is hidden and black visible")
     parser.add_argument("--num-samples", type=number(int, 1, 2**31 - 1), default=8, metavar="N")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.mask_hides and mask_kind(flags.mask).name != "file":
+        parser.error("--mask-hides goes with a mask file")
+    return flags
 
 
 def main():
     flags = parse()
     server = Grpc(flags.grpc, flags.name) if flags.grpc else Rest(flags.url, flags.name)
     config = sizes(server.metadata())
-    make_mask = parse_mask(flags.mask, config.height, config.width)
+    make_mask = mask_of(flags.mask, config.height, config.width, flags.mask_hides)
     if flags.mask.partition(":")[0] == "blobs":
         try:
             import_tensorflow()
         except ImportError as error:
             raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
-    image = read_levels([flags.image], config)[0]
-    mask = make_mask(flags.seed)
+    picture = prepare(read_image(flags.image, config.channels), config)
+    image, mask = quantize(picture.image(), config.num_levels), make_mask(flags.seed, picture)
     with output_folder(flags.output):
         outputs = server.predict({
             "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),

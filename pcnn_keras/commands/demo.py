@@ -1,14 +1,19 @@
 """Opens a page for inpainting by hand in a browser."""
 
-import importlib.util
+import importlib
+import importlib.metadata
 import os
 import tempfile
+
+from packaging.requirements import Requirement
 
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.models import HOME, models_in, shipped_models
 from pcnn_keras.quiet import import_tensorflow
+
+GRADIO = Requirement("gradio>=6.31,<7")
 
 
 def find_models(folder=None, home=HOME):
@@ -32,8 +37,8 @@ def main():
     parser.add_argument("--share", action="store_true", help="a public address, through Gradio's own servers")
     flags = parser.parse_args()
     folders = find_models(flags.model)
-    if not importlib.util.find_spec("gradio"):
-        raise InputError("The page needs Gradio: pip install 'gradio<7'")
+    if not _gradio_is_there():
+        raise InputError(f"The page needs Gradio: pip install '{GRADIO}'")
 
     with tempfile.TemporaryDirectory(prefix="pcnn-demo-") as folder:
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
@@ -43,6 +48,13 @@ def main():
         from pcnn_keras.demo.page import serve
 
         serve(folders, flags.host, flags.port, flags.share)
+
+
+def _gradio_is_there():
+    try:
+        return importlib.metadata.version(GRADIO.name) in GRADIO.specifier
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def _import_gradio():

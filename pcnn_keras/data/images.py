@@ -151,12 +151,12 @@ def read_levels(paths: Iterable[Path | str], config: Config) -> np.ndarray:
     return quantize(np.stack(images), config.num_levels)
 
 
-def png(*pictures: np.ndarray, milliseconds: int = 200) -> bytes:
+def png(*pictures: np.ndarray) -> bytes:
     """A PNG file's bytes from uint8 `(height, width, 1 or 3)`; several pictures play in turn, the last one longer."""
     first, *others = map(_picture, pictures)
     file = BytesIO()
     if others:
-        durations = [milliseconds] * len(others) + [6 * milliseconds]
+        durations = [200] * len(others) + [1200]  # milliseconds
         first.save(file, "PNG", save_all=True, append_images=others, duration=durations)
     else:
         first.save(file, "PNG")

@@ -26,6 +26,9 @@ from pcnn_keras.demo.parts import (
 )
 from pcnn_keras.errors import InputError, shown
 
+LARGEST_SEED = 2**53 - 1
+"""That a browser's numbers hold."""
+
 
 @contextlib.contextmanager
 def in_words():
@@ -36,20 +39,31 @@ def in_words():
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def first_canvas(opened, index=0):
-    """The canvas with an example, its bottom quarter visible."""
+def first_canvas(opened, index=0, spec=None):
+    """The canvas with an example under a mask; without one, its bottom quarter is visible."""
     config = opened.model.config
-    return canvas(opened.examples[index], make_mask(presets(config)[0], config, 0), config.num_levels)
+    return canvas(opened.examples[index], make_mask(spec or presets(config)[0], config, any_seed()), config.num_levels)
+
+
+def any_seed():
+    """Of a mask."""
+    return int(np.random.default_rng().integers(LARGEST_SEED))
+
+
+def next_seed(seed):
+    return (seed + 1) % (LARGEST_SEED + 1)
 
 
 def show(result, kept, chosen):
     """Tiles, details, command line and number of the chosen completion."""
+    kept = min(kept, len(result.completions.draw))
+    chosen = min(chosen, kept - 1)
     return (completion_buttons(result, kept, chosen), mean_and_probability(result, kept, chosen),
             command(result, kept), chosen)
 
 
 def hide(result, kept, chosen):
-    return show(result, kept, min(chosen, kept - 1)) if result else (gr.skip(),) * 4
+    return show(result, kept, chosen) if result else (gr.skip(),) * 4
 
 
 def show_all(result, chosen):
@@ -112,9 +126,9 @@ class ModelHandlers:
                 gr.Dropdown(choices=presets(opened.model.config), value=None))
 
     @in_words()
-    def choose_example(self, name, event: gr.EventData):
+    def choose_example(self, name, spec, event: gr.EventData):
         opened = self._open(name)
-        return first_canvas(opened, pressed(event, len(opened.examples)))
+        return first_canvas(opened, pressed(event, len(opened.examples)), spec)
 
     @in_words()
     def upload(self, name, path, way):
@@ -122,24 +136,23 @@ class ModelHandlers:
         image, done = read_upload(path, config, way)
         if done:
             gr.Info(f"{done[0].upper()}{done[1:]}.")
-        return canvas(image, make_mask("all", config, 0), config.num_levels)
+        return canvas(image, make_mask("all", config, 0), config.num_levels), None
 
     @in_words()
     def blank(self, name):
         config = self._config(name)
         image = np.zeros((config.height, config.width, config.channels), int)
-        return canvas(image, make_mask("all", config, 0), config.num_levels)
+        return canvas(image, make_mask("all", config, 0), config.num_levels), None
 
     @in_words()
     def set_mask(self, name, value, spec):
         config = self._config(name)
         image, _ = painted(value, config)
-        seed = int(np.random.default_rng().integers(2**53))
-        return canvas(image, make_mask(spec or "all", config, seed), config.num_levels)
+        return canvas(image, make_mask(spec or "all", config, any_seed()), config.num_levels)
 
     @in_words()
     def set_blobs(self, name, value):
-        return self.set_mask(name, value, self._config(name).blobs)
+        return self.set_mask(name, value, self._config(name).blobs), None
 
     def draw_completions(self, name, value, count, temperature, seed, importance=False):
         with in_words():

@@ -42,7 +42,9 @@ def build(folders):
                 examples = gr.HTML(example_buttons(opened), js_on_load=CHOOSE, elem_id="examples")
                 picture = gr.HTML(first_canvas(opened), elem_id="canvas", html_template=_read(".html"),
                                   js_on_load=_read(".js"))
-                go = gr.Button("Complete", variant="primary", elem_id="go")
+                with gr.Row(elem_classes="narrow"):
+                    go = gr.Button("Complete", variant="primary", min_width=180, scale=3, elem_id="go")
+                    others = gr.Button("Draw others", min_width=120, scale=1, elem_id="others")
                 with gr.Row(elem_classes="narrow", equal_height=True):
                     upload_button = gr.UploadButton("Upload", file_types=["image"], size="sm", min_width=80)
                     way = gr.Dropdown([(f"prepare: {way}", way) for way in WAYS], value=WAYS[0], container=False,
@@ -58,7 +60,8 @@ def build(folders):
                         f"Draws {CANDIDATES} times as many and keeps those whose parts fit together best."))
                     with gr.Row(elem_classes="narrow"):
                         temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
-                        seed = gr.Number(0, precision=0, minimum=0, maximum=2**53 - 1, label="Seed", min_width=90)
+                        seed = gr.Number(0, precision=0, minimum=0, maximum=handlers.LARGEST_SEED, label="Seed",
+                                         min_width=90)
             with gr.Column(scale=3, min_width=320):
                 tiles = gr.HTML(js_on_load=CHOOSE, elem_id="tiles")
                 with gr.Row(elem_classes="narrow"):
@@ -83,14 +86,17 @@ def build(folders):
         running = [
             playing, page.load(**drawing), go.click(**drawing, cancels=playing, api_name="complete"),
             model.change(models.choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing),
-            examples.select(models.choose_example, model, picture, cancels=playing).success(**drawing)]
+            others.click(handlers.next_seed, seed, seed, cancels=playing).success(**drawing),
+            examples.select(models.choose_example, [model, preset], picture, cancels=playing).success(**drawing)]
+        painted = [picture, preset]  # no mask of the list any more
         forgetting = {"fn": handlers.forget, "outputs": [result, *shown, moving, files], "cancels": running,
                       "show_progress": "hidden"}
-        upload_button.upload(models.upload, [model, upload_button, way], picture).success(**forgetting)
-        blank_button.click(models.blank, model, picture).success(**forgetting)
+        upload_button.upload(models.upload, [model, upload_button, way], painted).success(**forgetting)
+        blank_button.click(models.blank, model, painted).success(**forgetting)
         preset.input(models.set_mask, [model, picture, preset], picture).success(**forgetting)
-        blobs_button.click(models.set_blobs, [model, picture], picture).success(**forgetting)
+        blobs_button.click(models.set_blobs, [model, picture], painted).success(**forgetting)
         picture.input(**forgetting)
+        picture.input(lambda: None, None, preset, show_progress="hidden", api_visibility="private")
         kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")
         all_button.click(handlers.show_all, [result, chosen], [kept, *shown], show_progress="hidden")
         tiles.select(handlers.choose_completion, [result, kept], shown, show_progress="hidden")

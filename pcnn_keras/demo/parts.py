@@ -156,10 +156,10 @@ def warning(result):
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
-def picture(pixels, alt, **options):
+def picture(pixels, alt):
     """An HTML image with its bytes inside."""
     pictures = pixels if isinstance(pixels, list) else [pixels]
-    data = base64.b64encode(png(*pictures, **options)).decode()
+    data = base64.b64encode(png(*pictures)).decode()
     return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
 
 

@@ -1,6 +1,7 @@
 """What the page is made of, without Gradio; the page itself is met in test_demo_page.py."""
 
 import base64
+import importlib.metadata
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import PackageNotFoundError
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from browser import send, serve
 from conftest import ROOT, TINY, enlarge, save_model
+from packaging.requirements import Requirement
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -280,13 +283,20 @@ def test_a_mistake_is_said_in_one_line(call_here, command):
     assert len(errors.splitlines()) == 1 and errors.startswith("demo: "), errors
 
 
-def test_without_gradio_one_line_says_what_to_install(call_here, folder, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+@pytest.mark.parametrize("installed", [None, "5.49.1", "7.0"])
+def test_without_a_gradio_that_fits_one_line_says_what_to_install(call_here, folder, monkeypatch, installed):
+    def version(name):
+        if name == "gradio" and not installed:
+            raise PackageNotFoundError
+        return installed if name == "gradio" else version_of(name)
+
+    version_of = importlib.metadata.version
+    monkeypatch.setattr("importlib.metadata.version", version)
     code, out, errors = call_here(f"pcnn_keras/demo/__main__.py --model {folder}")
     assert (code, out) == (2, "")
     assert len(errors.splitlines()) == 1
-    version = re.search("gradio(<.*)'", errors)[1]
-    assert (ROOT / "requirements-demo.txt").read_text().strip().endswith(version)
+    needed = Requirement(re.search("'(gradio.*)'", errors)[1])
+    assert needed == Requirement((ROOT / "requirements-demo.txt").read_text().splitlines()[-1])
 
 
 def test_a_number_says_on_the_page_what_it_does_not_take():

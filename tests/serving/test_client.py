@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -104,6 +105,7 @@ MISTAKES = {
     "mask": (["--mask", "bottom:99"], "Mask 'bottom:99' goes beyond the image"),
     "blobs": (["--mask", "blobs"], "Mask 'blobs' needs TensorFlow"),
     "number": (["--num-samples", "0"], "expected a whole number from 1"),
+    "hides": (["--mask-hides"], "--mask-hides goes with a mask file"),
     "grpc": (["--grpc", "127.0.0.1:1"], "--grpc needs the stub: pip install tensorflow-serving-api"),
 }
 
@@ -119,6 +121,38 @@ def test_a_mistake_is_one_line_and_exit_code_2(server, digit, tmp_path, mistake)
 def test_over_grpc_nobody_there_is_one_line(digit):
     done = run_here("serving/client.py", "--grpc", "127.0.0.1:1", "--image", digit, "--mask", "bottom:7")
     assert done.returncode == 2 and re.fullmatch(r"client.py: 127.0.0.1:1: UNAVAILABLE: .*\n", done.stderr)
+
+
+def test_over_grpc_a_server_of_something_else_is_one_line(digit):
+    import grpc
+    from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
+
+    class Other(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def GetModelMetadata(self, request, context):
+            return get_model_metadata_pb2.GetModelMetadataResponse()
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Other(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    done = run_here("serving/client.py", "--grpc", f"127.0.0.1:{port}", "--image", digit, "--mask", "bottom:7")
+    server.stop(None)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "client.py: The served model is not one that pcnn_keras exported.\n"
+
+
+def test_a_mask_goes_the_way_of_the_photo_that_it_is_painted_on(server, tmp_path):
+    photo, hidden = np.zeros((40, 60), np.uint8), np.zeros((40, 60), np.uint8)
+    photo[:, 30:] = 255
+    hidden[:, :30] = 255
+    for name, pixels in (("photo", photo), ("mask", hidden)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    done = ask(server, "--image", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--mask-hides",
+               "--num-samples", 1, "--output", tmp_path / "out", protocol="grpc")
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(tmp_path / "out" / "samples.npz") as saved:
+        for name in ("image", "mask"):
+            assert (saved[name][0, ..., 0] == (np.arange(28) >= 14)).all()
 
 
 def predict(server, signature, **inputs):
