@@ -44,7 +44,7 @@ def build(folders):
                                   js_on_load=_read(".js"))
                 with gr.Row(elem_classes="narrow"):
                     go = gr.Button("Complete", variant="primary", min_width=180, scale=3, elem_id="go")
-                    others = gr.Button("Draw others", min_width=120, scale=1, elem_id="others")
+                    others = gr.Button("Redraw", min_width=100, scale=1, elem_id="others")
                 with gr.Row(elem_classes="narrow", equal_height=True):
                     upload_button = gr.UploadButton("Upload", file_types=["image"], size="sm", min_width=80)
                     way = gr.Dropdown([(f"prepare: {way}", way) for way in WAYS], value=WAYS[0], container=False,
