@@ -14,6 +14,7 @@ from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
 from pcnn_keras.data.prepare import WAYS, prepare
 from pcnn_keras.errors import InputError, shown
+from pcnn_keras.evaluation.classifier import classify, find_classifier
 from pcnn_keras.evaluation.visible import load_bound, surprise, unlike
 from pcnn_keras.inference.completions import Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
@@ -40,12 +41,13 @@ CONTINUED = 32 * 28 * 28
 
 
 class Opened(NamedTuple):
-    """A model, pictures to begin with, levels `(n, height, width, channels)`, and its `visible.load_bound`."""
+    """A model, levels of pictures to begin with `(n, height, width, channels)`, its `load_bound` and `find_classifier`."""
 
     folder: Path
     model: Any
     examples: np.ndarray
     bound: float
+    classifier: Any = None
 
 
 class Result(NamedTuple):
@@ -62,6 +64,11 @@ class Result(NamedTuple):
     completions: Any
     candidates: int | None = None
 
+    def classes(self):
+        """What `classify` says of the one image's completions."""
+        opened = self.opened
+        return classify(opened.classifier, self.completions.samples[None], opened.model.config.num_levels)
+
 
 @functools.lru_cache(maxsize=4)
 def open_model(folder):
@@ -71,7 +78,7 @@ def open_model(folder):
     drawn = inpaint(model, np.zeros((*size, model.config.channels), int), np.zeros((*size, 1), int), 8).samples
     if (folder / "examples").is_dir():
         drawn = read_levels(list_images(folder / "examples")[:16], model.config)
-    return Opened(folder, model, drawn, load_bound(folder))
+    return Opened(folder, model, drawn, load_bound(folder), find_classifier(folder, model.config))
 
 
 def canvas(image, mask, num_levels):
@@ -183,16 +190,18 @@ def example_buttons(opened):
 
 
 def completion_buttons(result, kept, chosen):
-    """The likeliest `kept` completions with their bars, as HTML; number `chosen` looks pressed."""
-    nats = result.completions.log_likelihood
+    """The likeliest `kept` completions with their bars and classes, as HTML; number `chosen` looks pressed."""
+    nats, classes = result.completions.log_likelihood, result.classes()
+    names = [f"<b>{name}</b> " for name in classes["likeliest_class"][0]] if classes else [""] * len(nats)
     shown = to_bytes(result.completions.samples[:kept], result.opened.model.config.num_levels)
     legend = ("<p>Log-likelihood of what was drawn, in nats: the higher, the likelier. "
-              "The bar is full for the likeliest and empty for the least likely of all drawn.</p>")
+              "The bar is full for the likeliest and empty for the least likely of all drawn."
+              f"{' In bold: what a classifier takes it for.' * bool(classes)}</p>")
     return legend + buttons(
         f'<button data-index="{i}" aria-pressed="{str(i == chosen).lower()}">'
         f'{picture(pixels, f"completion {i + 1}, log-likelihood {value:.1f} nats")}'
-        f'<span class="bar"><span style="width:{length:.0%}"></span></span><small>{value:.1f}</small></button>'
-        for i, (pixels, value, length) in enumerate(zip(shown, nats, bar_lengths(nats))))
+        f'<span class="bar"><span style="width:{length:.0%}"></span></span><small>{name}{value:.1f}</small></button>'
+        for i, (pixels, name, value, length) in enumerate(zip(shown, names, nats, bar_lengths(nats))))
 
 
 def mean_and_probability(result, kept, chosen):
@@ -244,7 +253,7 @@ def save(result, kept, folder):
     shown = np.arange(len(result.completions.draw)) < kept
     written = save_completions(folder, result.image[None], result.mask[None],
                                Completions(*(field[None] for field in result.completions)), num_levels, shown[None],
-                               ["image.png, mask.png"])
+                               ["image.png, mask.png"], result.classes())
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

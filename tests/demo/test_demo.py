@@ -26,6 +26,7 @@ from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import quantize, to_bytes
 from pcnn_keras.demo import parts as demo_parts
+from pcnn_keras.evaluation.classifier import build_classifier, classify
 
 CONFIG = TINY.replace(height=8, width=10, num_levels=3)
 
@@ -81,6 +82,20 @@ def test_without_examples_the_model_draws_some_and_with_them_it_does_not(opened,
     (tmp_path / "examples").mkdir()
     Image.new("L", (10, 8), 255).save(tmp_path / "examples" / "white.png")
     np.testing.assert_array_equal(demo_parts.open_model(tmp_path).examples, np.full((1, 8, 10, 1), 2))
+
+
+def test_completions_have_their_classes_where_the_model_has_a_classifier(folder, tmp_path):
+    own = shutil.copytree(folder, tmp_path / "own")
+    build_classifier(CONFIG, 3).save(own / "classifier.keras")
+    opened = demo_parts.open_model(own)
+    *_, result = demo_parts.complete(opened, opened.examples[0], demo_parts.make_mask("none", CONFIG, 0), 5, 1.0, 0)
+    archive, *written = demo_parts.save(result, 5, tmp_path)
+    with np.load(tmp_path / "samples.npz") as file:
+        classes = file["likeliest_class"][0]
+    np.testing.assert_array_equal(
+        classes, classify(opened.classifier, result.completions.samples[None], 3)["likeliest_class"][0])
+    html = demo_parts.completion_buttons(result, 4, 0)
+    assert re.findall("<small><b>(.*?)</b> ", html) == [str(name) for name in classes[:4]] and "classifier" in html
 
 
 def test_the_canvas_hands_back_what_it_was_given():
