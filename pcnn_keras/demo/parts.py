@@ -41,7 +41,7 @@ CONTINUED = 32 * 28 * 28
 
 
 class Opened(NamedTuple):
-    """A model, levels of pictures to begin with `(n, height, width, channels)`, its `load_bound` and `find_classifier`."""
+    """A model; pictures to begin with, levels `(n, height, width, channels)`; its `load_bound` and its classifier."""
 
     folder: Path
     model: Any
