@@ -53,7 +53,7 @@ class Opened(NamedTuple):
 class Result(NamedTuple):
     """What was asked for, one image and mask as in `inpaint`, and its `Completions`, most likely first.
 
-    `candidates` is `inpaint`'s.
+    `classes` is what `classify` says of them, `candidates` is `inpaint`'s.
     """
 
     opened: Opened
@@ -62,12 +62,8 @@ class Result(NamedTuple):
     temperature: float
     seed: int
     completions: Any
+    classes: dict
     candidates: int | None = None
-
-    def classes(self):
-        """What `classify` says of the one image's completions."""
-        opened = self.opened
-        return classify(opened.classifier, self.completions.samples[None], opened.model.config.num_levels)
 
 
 @functools.lru_cache(maxsize=4)
@@ -140,17 +136,21 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
         raise InputError("Nothing is hidden: rub out a part of the picture, or choose a mask.")
     if not 1 <= count <= MOST:
         raise InputError(f"The number of completions must be from 1 to {MOST}. Received: {count}.")
+
+    def result(completions, candidates=None):
+        classes = classify(opened.classifier, completions.samples[None], opened.model.config.num_levels)
+        return Result(opened, image, mask, float(temperature), int(seed), completions, classes, candidates)
+
     if importance:
         candidates = CANDIDATES * count
-        chosen = inpaint(opened.model, image, mask, count, temperature, seed, candidates=candidates).ranked()
-        yield Result(opened, image, mask, float(temperature), int(seed), chosen, candidates)
+        yield result(inpaint(opened.model, image, mask, count, temperature, seed, candidates=candidates).ranked(),
+                     candidates)
         return
     drawn = []
     for start, end in ((0, min(FIRST, count)), (FIRST, count)):
         if start < end:
             drawn.append(inpaint(opened.model, image, mask, end - start, temperature, seed, first=start))
-            completions = Completions(*map(np.concatenate, zip(*drawn))).ranked()
-            yield Result(opened, image, mask, float(temperature), int(seed), completions)
+            yield result(Completions(*map(np.concatenate, zip(*drawn))).ranked())
 
 
 def warning(result):
@@ -191,12 +191,12 @@ def example_buttons(opened):
 
 def completion_buttons(result, kept, chosen):
     """The likeliest `kept` completions with their bars and classes, as HTML; number `chosen` looks pressed."""
-    nats, classes = result.completions.log_likelihood, result.classes()
-    names = [f"<b>{name}</b> " for name in classes["likeliest_class"][0]] if classes else [""] * len(nats)
+    nats = result.completions.log_likelihood
+    names = [f"<b>{name}</b> " for name in result.classes["likeliest_class"][0]] if result.classes else [""] * len(nats)
     shown = to_bytes(result.completions.samples[:kept], result.opened.model.config.num_levels)
     legend = ("<p>Log-likelihood of what was drawn, in nats: the higher, the likelier. "
               "The bar is full for the likeliest and empty for the least likely of all drawn."
-              f"{' In bold: what a classifier takes it for.' * bool(classes)}</p>")
+              f"{' In bold: what a classifier takes it for.' * bool(result.classes)}</p>")
     return legend + buttons(
         f'<button data-index="{i}" aria-pressed="{str(i == chosen).lower()}">'
         f'{picture(pixels, f"completion {i + 1}, log-likelihood {value:.1f} nats")}'
@@ -253,7 +253,7 @@ def save(result, kept, folder):
     shown = np.arange(len(result.completions.draw)) < kept
     written = save_completions(folder, result.image[None], result.mask[None],
                                Completions(*(field[None] for field in result.completions)), num_levels, shown[None],
-                               ["image.png, mask.png"], result.classes())
+                               ["image.png, mask.png"], result.classes)
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

@@ -144,6 +144,7 @@ pcnn_keras/evaluate.py --model untrained
 pcnn_keras/evaluate.py --model untrained --limit 1
 pcnn_keras/evaluate.py --model untrained --num-samples 1
 pcnn_keras/evaluate.py --model untrained --json missing/figures.json
+pcnn_keras/evaluate.py --model untrained --json /dev/null
 pcnn_keras/classifier.py --model missing
 pcnn_keras/classifier.py --model=--
 pcnn_keras/classifier.py --model untrained --dataset folder --data-dir .
@@ -381,6 +382,14 @@ def test_another_set_gets_what_of_the_mnist_preset_fits(trained_with, tmp_path):
     masks = tuple(spec for spec in preset.masks if spec not in ("bottom:7", "left:14"))
     assert 0 < len(masks) < len(preset.masks)
     assert config == preset.replace(dataset="folder", height=6, width=6, masks=masks)
+
+
+def test_colour_gets_its_levels_with_a_preset_for_grey_images_too(trained_with, tmp_path):
+    for i in range(11):
+        Image.new("RGB", (6, 6), (20 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    for more, num_levels in (("", 32), ("--num-levels 4", 4), ("--grayscale", 2)):
+        config, _ = trained_with(f"--dataset folder --data-dir . --preset mnist {more}")
+        assert config.num_levels == num_levels
 
 
 @pytest.mark.full
