@@ -48,7 +48,7 @@ def main():
         print(error)
 
     one_left = IMAGES._replace(validation=IMAGES.validation[:5])  # for the second held-out batch of four
-    deep = CONFIG.replace(prior_depth=1, conditioning_depth=1, epochs=1, steps_per_epoch=1)
+    deep = CONFIG.replace(prior_depth=1, epochs=1, steps_per_epoch=1)
     for optimizer in OPTIMIZERS:
         for name, one_or_two in (("one", Single()), ("two", strategy)):
             train(deep.replace(optimizer=optimizer), one_left, folder / optimizer / name, strategy=one_or_two)

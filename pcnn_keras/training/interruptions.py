@@ -24,10 +24,9 @@ class Signals:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            heeded = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-            if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-                heeded.remove(signal.SIGHUP)
-            self._before = {number: signal.signal(number, self._note) for number in heeded}
+            hung_up = [signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
+            self._before = {number: signal.signal(number, self._note)
+                            for number in (signal.SIGINT, signal.SIGTERM, *hung_up)}
         return self
 
     def __exit__(self, *_):
