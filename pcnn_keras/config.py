@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pcnn_keras
 from pcnn_keras.errors import InputError, expect_kind, shown
-from pcnn_keras.files import replacing
+from pcnn_keras.files import expect_files, replacing
 
 MOST_BLOBS = 1000
 """Blobs in a mask, and iterations of a blob."""
@@ -213,8 +213,7 @@ class Config:
     @classmethod
     def of_model(cls, folder: Path) -> "Config":
         """That of a trained model's folder."""
-        if not (folder / "config.json").is_file():
-            raise InputError(f"{folder} is not the folder of a trained model (--model).")
+        expect_files(folder, "config.json")
         return cls.load(folder / "config.json")
 
     @classmethod

@@ -19,6 +19,16 @@ CLASSIFIER = "classifier.keras"
 """In the folder of a model, what judges how real its completions look."""
 
 
+def expect_files(folder: Path, *names: str, of: str = "a trained model") -> None:
+    """
+    Raises:
+        InputError: if the folder lacks one of these files: it is not the folder `of` what is wanted.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}: it is not the folder of {of}.")
+
+
 def expect_writable(path: Path | str) -> None:
     """Called before work that ends with a file.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.files import expect_files
 from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
 
 
@@ -17,9 +17,7 @@ def parse():
 
 def read_run(folder):
     """The `Config` and the history of a run."""
-    for name in ("config.json", FILE):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder} holds no {name}: not the folder of a run.")
+    expect_files(folder, "config.json", FILE, of="a run")
     return Config.load(folder / "config.json"), read_history(folder)
 
 

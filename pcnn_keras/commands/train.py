@@ -10,7 +10,7 @@ from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.files import CHECKPOINT
+from pcnn_keras.files import CHECKPOINT, expect_files
 from pcnn_keras.models import find_model
 from pcnn_keras.quiet import import_tensorflow
 
@@ -53,9 +53,7 @@ def given(flags):
 def starting_config(flags, output):
     """The settings before flags change any: the run's, the file's, or the preset's."""
     if flags.resume:
-        for name, what in (("config.json", "run to resume"), (CHECKPOINT, f"{CHECKPOINT} to resume from")):
-            if not (output / name).is_file():
-                raise InputError(f"{output} holds no {what}.")
+        expect_files(output, "config.json", CHECKPOINT, of="a run to resume")
         config = Config.load(output / "config.json")
     elif flags.config:
         config = Config.load(flags.config)

@@ -6,6 +6,7 @@ from pcnn_keras import hub
 from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
+from pcnn_keras.files import expect_files
 from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
 
 
@@ -55,9 +56,8 @@ def main():
     parser.add_argument("model", metavar="MODEL", help="folder of a trained model")
     parser.add_argument("repository", metavar="USER/REPO", help="where to; it is made if it is not there")
     flags = parser.parse_args()
-    config = Config.of_model(flags.model)
-    if not (flags.model / "model.keras").is_file():
-        raise InputError(f"{flags.model} holds no model.keras.")
+    expect_files(flags.model, "config.json", "model.keras")
+    config = Config.load(flags.model / "config.json")
     own = (flags.model / hub.CARD).is_file()
     address = hub.upload(flags.model, flags.repository, "" if own else card(flags.model, config, flags.repository))
     print(f"Wrote {address}. To load it: pcnn.load(\"{hub.SIGN}{flags.repository}\")")

@@ -12,6 +12,7 @@ import keras
 
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError, expect_kind
+from pcnn_keras.files import expect_files
 from pcnn_keras.internals import initializers_from, weights_of_zeros
 from pcnn_keras.models import find_model
 from pcnn_keras.network.backend import single_precision
@@ -121,9 +122,7 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
             together, or if weights are no finite numbers.
     """
     folder = find_model(folder)
-    for name in ("config.json", "model.keras"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder} holds no {name}: not the folder of a trained model.")
+    expect_files(folder, "config.json", "model.keras")
     config, path = Config.load(folder / "config.json"), folder / "model.keras"
     try:
         fits = config.continues(saved_config(path))

@@ -17,7 +17,7 @@ from pcnn_keras.data import pipeline
 from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.errors import InputError, expect_kind, shown
-from pcnn_keras.files import CHECKPOINT, locked, make_folder, remove_leftovers
+from pcnn_keras.files import CHECKPOINT, expect_files, locked, make_folder, remove_leftovers
 from pcnn_keras.internals import build_metrics
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
@@ -86,8 +86,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         config = config.replace(masks=tuple(masks))
     _check_images(config, images, strategy.replicas)
     _check_masks(config, draw)
-    if resume and not (output / CHECKPOINT).is_file():
-        raise InputError(f"{output} holds no {CHECKPOINT} to resume from.")
+    if resume:
+        expect_files(output, CHECKPOINT, of="a run to resume")
     if strategy.writes and not resume:
         check_output(output)
     steps_per_epoch = config.steps_per_epoch or len(images.train) // config.batch_size

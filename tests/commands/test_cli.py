@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, TINY, save_model
+from conftest import ROOT, TINY, Done, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -25,29 +25,41 @@ from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.figures import draw_figures
 from pcnn_keras.network.model import build_model
 
+IN_TURN = """
+import contextlib, io, json, os, runpy, sys
+root, said = sys.argv[1], {}
+for line in sys.stdin:
+    script, *flags = line.split()
+    sys.argv = [os.path.join(root, script), *flags]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as errors:
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as end:
+            said[line.strip()] = end.code, out.getvalue(), errors.getvalue()
+print(json.dumps(said))
+"""
 
-@pytest.fixture
-def call(tmp_path):
-    """Runs a script in `tmp_path`. Without `tensorflow`, TensorFlow and Keras are stand-ins that fail."""
 
-    def call(command, tensorflow=True):
-        script, *flags = command.split()
-        environment = {name: value for name, value in os.environ.items() if name != "TFDS_DATA_DIR"}
-        if not tensorflow:
-            stand_ins = tmp_path / ".stand-ins"
-            stand_ins.mkdir(exist_ok=True)
-            for name in ("tensorflow", "keras"):
-                (stand_ins / f"{name}.py").write_text("raise SystemExit('imported TensorFlow')")
-            environment["PYTHONPATH"] = str(stand_ins)
-        return subprocess.run([sys.executable, ROOT / script, *flags], cwd=tmp_path, env=environment,
-                              capture_output=True, text=True, timeout=200)
-
-    return call
+def call_without_tensorflow(folder, commands):
+    """`{command line: Done}`, in one process, in `folder`, where TensorFlow and Keras are stand-ins that fail."""
+    stand_ins = folder / ".stand-ins"
+    stand_ins.mkdir()
+    for name in ("tensorflow", "keras"):
+        (stand_ins / f"{name}.py").write_text("raise SystemExit('imported TensorFlow')")
+    done = subprocess.run([sys.executable, "-c", IN_TURN, ROOT], input="\n".join(commands), cwd=folder,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (stand_ins, ROOT)))},
+                          capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return {command: Done(*said) for command, said in json.loads(done.stdout).items()}
 
 
 @pytest.fixture
 def folders(tmp_path):
     """What bad command lines meet: folders of runs that were cut short, and files that aren't what they seem."""
+    make_folders(tmp_path)
+
+
+def make_folders(tmp_path):
     for name in ("untrained", "trained", "damaged", "saved_models/digits"):
         (tmp_path / name).mkdir(parents=True)
     TINY.save(tmp_path / "untrained" / "config.json")
@@ -152,11 +164,17 @@ pcnn_keras/classifier.py --model untrained --epochs 0
 """.strip().splitlines()
 
 
+@pytest.fixture(scope="module")
+def flag_mistakes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes")
+    make_folders(folder)
+    return call_without_tensorflow(folder, FLAG_MISTAKES)
+
+
 @pytest.mark.parametrize("command", FLAG_MISTAKES)
-def test_a_mistake_is_said_in_one_line_before_tensorflow_is_imported(call, folders, command):
-    done = call(command, tensorflow=False)
-    assert "imported TensorFlow" not in done.stderr
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+def test_a_mistake_is_said_in_one_line_before_tensorflow_is_imported(flag_mistakes, command):
+    done = flag_mistakes[command]
+    assert (done.returncode, done.stdout) == (2, ""), done
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(command.split()[0] + ": ")
 
@@ -170,22 +188,24 @@ def test_a_mistake_in_what_files_hold_is_said_in_one_line_too(call_here, folders
     assert [path.name for path in (tmp_path / "saved_models").iterdir()] == ["digits"], "a run's folder is left"
 
 
-def test_the_message_says_what_was_expected_and_what_came(call):
-    message = call("train.py --dataset digits --learning-rate nan", tensorflow=False).stderr
+def test_the_message_says_what_was_expected_and_what_came(flag_mistakes):
+    message = flag_mistakes["train.py --dataset digits --learning-rate nan"].stderr
     assert "learning-rate" in message and "number" in message and "nan" in message
 
 
 @pytest.mark.parametrize("script", ["train.py", "sample.py"])
-def test_help_is_no_mistake(call, script):
-    done = call(f"{script} --help", tensorflow=False)
+def test_help_is_no_mistake(tmp_path, script):
+    command = f"{script} --help"
+    done = call_without_tensorflow(tmp_path, [command])[command]
     assert (done.returncode, done.stderr) == (0, "")
     assert "--seed" in done.stdout
 
 
-def test_training_and_then_sampling_leave_what_the_interface_promises(call, call_here, tmp_path):
+def test_training_and_then_sampling_leave_what_the_interface_promises(call_here, tmp_path):
     """Train, then sample, in small; TensorFlow's start-up log stays away."""
-    trained = call("train.py --dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 --filters 4 --depth 1 "
-                   "--num-levels 3 --size 4 --seed 5")
+    flags = ("--dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 --filters 4 --depth 1 --num-levels 3 "
+             "--size 4 --seed 5").split()
+    trained = subprocess.run([sys.executable, ROOT / "train.py", *flags], cwd=tmp_path, capture_output=True, text=True)
     assert (trained.returncode, trained.stderr) == (0, "")
     model = tmp_path / "saved_models" / "digits"
     config = Config.load(model / "config.json")
@@ -441,8 +461,8 @@ def test_the_folder_of_a_model_that_is_named_stays_as_it_is(call_here, command, 
     assert (code, out, errors.count("\n")) == (2, "", 1) and "copy that" in errors
 
 
-def test_every_setting_with_a_flag_has_it(call):
-    usage = call("train.py --help", tensorflow=False).stdout
+def test_every_setting_with_a_flag_has_it(tmp_path):
+    usage = call_without_tensorflow(tmp_path, ["train.py --help"])["train.py --help"].stdout
     for name, _, declared in settings():
         flag = f"--{name.replace('_', '-')}" if declared.flag is None else declared.flag
         assert flag in usage and (not flag or declared.help)

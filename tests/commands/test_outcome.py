@@ -29,8 +29,8 @@ STREAMS = {  # as a shell has it: exit code without and with a mistake
 }
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1:strict"])
-@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("streams, encoding", [
+    ("", "utf-8"), ("", "latin-1:strict"), *((streams, "ascii") for streams in STREAMS)])
 @pytest.mark.parametrize("wrong", [False, True])
 def test_streams_that_are_closed_full_or_ended_stop_no_program(tmp_path, streams, encoding, wrong):
     (tmp_path / "program.py").write_text(PROGRAM)

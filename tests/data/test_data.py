@@ -1,6 +1,7 @@
 """Data sets, their splits, and batches that are functions of the seed and the step."""
 
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -285,14 +286,20 @@ def test_a_set_of_tfds_that_is_binarized_already_stays_as_it_is(tmp_path, no_net
     assert all(set(np.unique(part)) == {0, 255} for part in images)
 
 
-def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to_validation(tmp_path, no_network):
-    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
-    images = load_images("tiny_set", tmp_path)
+def test_a_set_of_tfds_keeps_its_test_split_and_gives_the_last_tenth_of_train_to_validation(undamaged, no_network):
+    images = load_images("tiny_set", undamaged)
     assert [part.shape for part in images] == [(18, 4, 5, 1), (2, 4, 5, 1), (3, 4, 5, 1)]
     train, validation, test = (part[:, 0, 0, 0].tolist() for part in images)
     assert sorted(train + validation) == [*range(20)] and sorted(test) == [100, 101, 102]
-    for part, again in zip(images, load_images("tiny_set", tmp_path)):
+    for part, again in zip(images, load_images("tiny_set", undamaged)):
         np.testing.assert_array_equal(part, again)
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undamaged")
+    prepare_set(folder, lambda i: np.full((4, 5, 1), i, np.uint8))
+    return folder
 
 
 def prepare_mnist(folder):
@@ -334,8 +341,8 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("part", ["dataset_info.json", "features.json", "tiny_set-train*", "tiny_set-test*"])
-def test_a_prepared_set_that_is_damaged_is_said_to_be(tmp_path, no_network, part, damage):
-    prepare_set(tmp_path, lambda i: np.full((4, 5, 1), i, np.uint8))
+def test_a_prepared_set_that_is_damaged_is_said_to_be(undamaged, tmp_path, no_network, part, damage):
+    shutil.copytree(undamaged, tmp_path, dirs_exist_ok=True)
     path, = (tmp_path / "tiny_set" / "1.0.0").glob(part)
     content = DAMAGES[damage](path.read_bytes())
     path.unlink()
