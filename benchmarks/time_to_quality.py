@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import Program, machine
 
-from pcnn_keras.training.history import FILE, JUDGED_BY, read_history
+from pcnn_keras.training.history import HISTORY, JUDGED_BY, read_history
 
 PUBLISHED = 2861
 """Seconds of the published code to 59.8 nats, 500 steps of 64, on two cores of this kind (Xeon, 2.8 GHz)."""
@@ -28,7 +28,7 @@ def train(steps, flags):
                    "--steps-per-epoch", str(steps), "--output", folder, *flags]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         row, = read_history(Path(folder))
-        return Path(folder, FILE).stat().st_mtime - start, row[JUDGED_BY]
+        return Path(folder, HISTORY).stat().st_mtime - start, row[JUDGED_BY]
 
 
 def main():

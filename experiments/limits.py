@@ -10,7 +10,9 @@ The joint likelihood of test images by the chain rule, cut in two parts at a row
     log p(x) = log p(rows above | nothing) + log p(rows below | rows above)
 
 A model that agrees with itself gives the same wherever it is cut. The mixture of all the cuts is a distribution, too:
-an ensemble whose members share their weights. What it gains over no cut could be had from the same weights.
+an ensemble whose members share their weights. What it gains over no cut could be had from the same weights. Where it is
+cut, all that is visible comes before all that is hidden; of other masks, the log importance weights of
+`pcnn_keras.evaluate` say how far conditional and joint distributions disagree.
 """
 
 import numpy as np
@@ -51,6 +53,8 @@ def main():
     from pcnn_keras.data.sources import load_model_images
 
     model = pcnn.load(flags.model)
+    if model.config.slices > 1:  # whose pixels are not drawn row after row
+        parser.error("a model of images in slices has no cuts at rows.")
     splits = load_model_images(model.config)
     print(machine())
     config = model.config

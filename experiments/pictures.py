@@ -57,7 +57,7 @@ def main():
     for name, images in {"as they are": digits, **prepared, "photo, 9 times, --prepare none": cropped}.items():
         levels = pcnn.to_levels(np.stack(images), model)
         nats = [-pcnn.log_likelihood(model, levels, mask) for mask in ("none", "bottom:7")]
-        cells = [f"{each.mean():9.1f} ± {each.std() / count**0.5:.1f}" for each in nats]
+        cells = [f"{each.mean():9.1f} ± {each.std(ddof=1) / count**0.5:.1f}" for each in nats]
         print(f"{name:36}{''.join(cells)}", flush=True)
     print(f"bound: {bound:.1f}")
     images = pcnn.to_levels(digits, model).astype(np.int32)

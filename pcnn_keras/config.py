@@ -212,7 +212,7 @@ class Config:
 
     @classmethod
     def of_model(cls, folder: Path) -> "Config":
-        """That of a trained model's folder."""
+        """The settings in the folder of a trained model."""
         expect_files(folder, "config.json")
         return cls.load(folder / "config.json")
 

@@ -106,22 +106,27 @@ def output_folder(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def replacing_all(folder: Path | str) -> Iterator[Path]:
-    """`with replacing_all(folder) as aside:` what is written into `aside` goes to `folder` once all of it is written.
+    """`with replacing_all(folder) as aside:` what is written into `aside`, and into folders in it, goes to `folder`
+    once all of it is written.
 
     Raises:
         InputError: if the disk says no: then nothing has gone there. As `replacing`, for each file.
     """
+    aside = None
     with output_folder(folder):
         try:
             with TemporaryDirectory(dir=folder, prefix=".", suffix=".tmp") as aside:
                 yield Path(aside)
-                for path in Path(aside).iterdir():
-                    with replacing(Path(folder) / path.name) as place:
-                        os.replace(path, place)
-        except (OSError, InputError) as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, OSError):  # its message would name the folder aside
-                raise unwritable(folder, cause) from error
+                for path in [path for path in Path(aside).rglob("*") if path.is_file()]:
+                    place = Path(folder) / path.relative_to(aside)
+                    make_folder(place.parent)
+                    with replacing(place) as new:
+                        os.replace(path, new)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        except InputError as error:
+            if aside and aside in str(error):  # which nobody but us knows
+                raise unwritable(folder, error.__cause__ or error) from error
             raise
 
 
@@ -157,7 +162,7 @@ def _holder(handle):
     return ""
 
 
-def unwritable(path: Path | str, error: Exception) -> InputError:
+def unwritable(path: Path | str, error: BaseException) -> InputError:
     """The `InputError` that says so, for the disk's `error`."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
     return InputError(f"{path} cannot be written: {reason}.")

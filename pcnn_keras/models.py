@@ -18,7 +18,8 @@ def find_model(name: Path | str) -> Path:
 
     Args:
         name: a folder, or the name of a model that comes with the package, such as "mnist"; "saved_models/mnist" is
-            the same one, where there is no such folder here; or "hf://USER/REPO[@REVISION]", as `hub.download` has it.
+            the same one, where no model is in a folder of that name here; or "hf://USER/REPO[@REVISION]", as
+            `hub.download` has it.
 
     Raises:
         InputError: if there is neither; lists the names there are. As `hub.download`.
@@ -28,9 +29,10 @@ def find_model(name: Path | str) -> Path:
     if str(name).startswith(hub.SIGN):
         return hub.download(str(name))
     folder, shipped = Path(name), shipped_models()
-    if os.path.exists(folder):
+    ships = folder in (Path(folder.name), HOME / folder.name) and folder.name in shipped
+    if (folder / "config.json").is_file() or os.path.exists(folder) and not ships:
         return folder
-    if folder in (Path(folder.name), HOME / folder.name) and folder.name in shipped:
+    if ships:
         return shipped[folder.name]
     raise InputError(f"There is no model {str(name)!r}: no such folder, and none of those that come with "
                      f"the package ({', '.join(shipped)}).")

@@ -14,7 +14,7 @@ from pcnn_keras.errors import InputError
 from pcnn_keras.internals import absent
 
 ADDRESSES = 3 * 10**9
-"""That the smallest of the programs has; what is used of them is far less."""
+"""What the smallest of the programs takes; what is used of them is far less."""
 
 _descriptor = Lock()
 

@@ -71,10 +71,6 @@ def test_a_file_of_any_version_is_read_and_where_it_cannot_be_its_version_is_sai
         pcnn.Config.load(path)
 
 
-def test_a_setting_of_before_that_a_file_lacks_is_the_declared_value():
-    assert pcnn.Config.from_dict({"filters": 12}) == pcnn.Config(filters=12)
-
-
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path / "pipe.json", str(tmp_path), tmp_path / "missing", "/dev/zero", None, 0, b"config.json"):

@@ -14,6 +14,8 @@ def test_a_model_that_ships_has_a_name_and_what_is_here_comes_first(tmp_path, mo
     for name in ("mnist", "saved_models/mnist"):
         assert find_model(name) == ROOT / "saved_models" / "mnist"
         (tmp_path / name).mkdir(parents=True)
+        assert find_model(name) == ROOT / "saved_models" / "mnist"  # that folder is no model's
+        TINY.save(tmp_path / name / "config.json")
         assert find_model(name).samefile(tmp_path / name)
     for name in ("elsewhere/digits", "/digits"):
         with pytest.raises(pcnn.InputError, match="celeba, digits, .*mnist"):

@@ -115,7 +115,7 @@ class Cases:
                 for name, mask in self._masks.of(str(path), masks, picture)]
 
     def left_out(self) -> InputError:
-        """That some were."""
+        """The error that says how many images were left out."""
         return InputError(f"{self.failed} of {len(self)} images were left out: see above.")
 
 
@@ -125,5 +125,5 @@ def stacked(cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def seeds(seed, i):
-    """Of image i: of its noise, and of its random masks."""
+    """The seeds of image i: that of its noise, and that of its random masks."""
     return i if seed is None else seed, ((seed or 0) + i) % 2**63

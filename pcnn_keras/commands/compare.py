@@ -5,7 +5,7 @@ from pathlib import Path
 from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
 from pcnn_keras.files import expect_files
-from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
+from pcnn_keras.training.history import HEAD, HISTORY, JUDGED_BY, best, read_history
 
 
 def parse():
@@ -17,7 +17,7 @@ def parse():
 
 def read_run(folder):
     """The `Config` and the history of a run."""
-    expect_files(folder, "config.json", FILE, of="a run")
+    expect_files(folder, "config.json", HISTORY, of="a run")
     return Config.load(folder / "config.json"), read_history(folder)
 
 

@@ -25,7 +25,10 @@ def parse():
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measures to this file")
     parser.add_argument("--bound", action="store_true", help="instead of measuring, find from where on sample.py warns "
                         "that an image is unlike what the model knows, and keep it in the model's folder")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.bound and flags.json:
+        parser.error("--bound measures nothing that --json could hold")
+    return flags
 
 
 def main():

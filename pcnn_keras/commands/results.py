@@ -18,6 +18,8 @@ from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.files import make_folder, replacing
 from pcnn_keras.inference.completions import Completions, save_grid
 
+RESULTS, PROGRESSION = "results.jsonl", "progression.png"
+
 
 class Drawn(NamedTuple):
     """What was drawn.
@@ -55,8 +57,11 @@ def label(case):
 
 def warn(case, unlike):
     """Of what makes completions worthless; `unlike` is what `evaluation.visible.unlike` says."""
-    if case.mask.all() and case.mask_name.partition(":")[0] not in PARAMETERS:
+    painted = case.mask_name.partition(":")[0] not in PARAMETERS
+    if painted and case.mask.all():
         say(f"warning: mask {case.mask_name} hides nothing of {case.file}.")
+    elif painted and not case.mask.any():
+        say(f"warning: mask {case.mask_name} leaves nothing of {case.file} visible (see --mask-hides).")
     elif unlike:
         say(f"warning: {unlike} (see --prepare).")
 
@@ -106,22 +111,33 @@ def save_image(folder, drawn, num_levels):
             aside.write_bytes(png(to_bytes(drawn.completions.samples[i, k], num_levels)))
 
 
-def pictures_of(results):
-    """The paths of the single pictures that a `results.jsonl` names; none, if there is no such file."""
+def files_of(output):
+    """The files that an earlier run may have left in a folder, as the folder's `results.jsonl` says."""
     found = set()
-    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):  # it is none of ours
-        for line in results.read_text(encoding="utf-8").splitlines():
-            name = json.loads(line).get("picture") or ""
+    with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):  # it is none of ours
+        for line in (output / RESULTS).read_text(encoding="utf-8").splitlines():
+            name = json.loads(line)["picture"] or ""
+            found.add(output / PROGRESSION)
             if re.fullmatch(r"[^/]+/\d+-\d+\.png", name) and not name.startswith("../"):
-                found.add(results.parent / name)
+                found |= {output / name, (output / name).with_name("grid.png")}
     return found
+
+
+def remove(paths, given):
+    """Removes files, and folders that have become empty; but nothing that was given, or lies in a folder that was."""
+    given = {path.resolve() for path in given}
+    for path in paths:
+        if given.isdisjoint({path.resolve(), *path.resolve().parents}):
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it holds something
+                path.parent.rmdir()
 
 
 class Folders:
     """Of each image a folder of its name in `output`; of two of one name, the second gets a number."""
 
     def __init__(self, output: Path):
-        self._output, self._taken = output, {"grid.png", "samples.npz", "results.jsonl", "progression.png"}
+        self._output, self._taken = output, {"grid.png", "samples.npz", RESULTS, PROGRESSION}
 
     def of(self, file: str) -> Path:
         """The next image's."""

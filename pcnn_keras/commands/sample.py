@@ -12,13 +12,25 @@ from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
 from pcnn_keras.commands.datasets import model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
-from pcnn_keras.commands.results import Drawn, Folders, label, pictures_of, records, save_image, tell, warn
+from pcnn_keras.commands.results import (
+    PROGRESSION,
+    RESULTS,
+    Drawn,
+    Folders,
+    files_of,
+    label,
+    records,
+    remove,
+    save_image,
+    tell,
+    warn,
+)
 from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.data.images import list_images
 from pcnn_keras.data.masks import mask_kind
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import output_folder, replacing
+from pcnn_keras.files import replacing_all
 from pcnn_keras.inference.completions import save_completions
 from pcnn_keras.quiet import import_tensorflow
 
@@ -61,11 +73,11 @@ def parse():
     parser.add_argument("--output", type=Path, default=Path("samples"),
                         help="folder for grid.png, samples.npz and results.jsonl")
     flags = parser.parse_args()
-    if flags.image and (flags.dataset or flags.index):
-        parser.error("--image and --dataset or --index exclude each other")
+    if flags.image and (flags.dataset or flags.index or flags.data_dir):
+        parser.error("--image excludes --dataset, --data-dir and --index")
     if flags.mask_dir and (flags.mask or not flags.image):
         parser.error("--mask-dir goes with --image, and without --mask")
-    if flags.prepare != "auto" and (flags.dataset or flags.index):
+    if flags.prepare != "auto" and (flags.dataset or flags.index or flags.data_dir):
         parser.error("--prepare goes with --image: the images of a data set are prepared already")
     if flags.mask_hides and not flags.mask_dir and all(mask_kind(spec).name != "file" for spec in flags.mask or []):
         parser.error("--mask-hides goes with mask files")
@@ -131,10 +143,8 @@ def which_to_show(flags, masks, result):
     return kept & ~masks.all(axis=(1, 2, 3))[:, None]
 
 
-def draw(flags, model, cases, groups):
-    """Completes the cases, group after group; writes `results.jsonl` and, of several files, each one's folder.
-
-    Single pictures that only an earlier run's `results.jsonl` names are removed.
+def draw(flags, model, cases, groups, output):
+    """Completes the cases, group after group; `output` gets `results.jsonl` and, of several files, each one's folder.
 
     Returns:
         All of it, `Drawn`.
@@ -144,12 +154,10 @@ def draw(flags, model, cases, groups):
     from pcnn_keras.inference.sampling import inpaint
 
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, model.config)
-    folders = Folders(flags.output) if many(flags, cases) else None
+    folders = Folders(output) if many(flags, cases) else None
     parts: list[Drawn] = []
     begun = 0
-    results = flags.output / "results.jsonl"
-    stale = pictures_of(results)
-    with output_folder(flags.output), replacing(results) as aside, open(aside, "w", encoding="utf-8") as lines, \
+    with open(output / RESULTS, "w", encoding="utf-8") as lines, \
             Progress("Drawing completions", len(cases)) as progress:
         for group in groups:
             def of_group(share, begun=begun, group=group):
@@ -161,7 +169,7 @@ def draw(flags, model, cases, groups):
                              flags.sampler, progress=of_group, candidates=flags.candidates).ranked()
             drawn = Drawn(flat, result, which_to_show(flags, masks, result),
                           classify(classifier, result.samples, model.config.num_levels))
-            nats = surprise(model, result.samples[:, 0], masks) if bound < np.inf else np.zeros(len(flat))
+            nats = surprise(model, result.first(), masks) if bound < np.inf else np.zeros(len(flat))
             for i, case in enumerate(flat):
                 warn(case, unlike(nats[i], bound, f" of {case.file}"))
             end = 0
@@ -173,8 +181,6 @@ def draw(flags, model, cases, groups):
                 lines.writelines(records(part, folder))
             parts.append(drawn)
             begun += len(group)
-    for path in stale - pictures_of(results):
-        path.unlink(missing_ok=True)
     return Drawn.joined(parts)
 
 
@@ -183,6 +189,8 @@ def main():
     config = Config.of_model(flags.model)
     specs = flags.mask or [config.bottom]
     masks = Masks(specs, flags.mask_dir, (config.height, config.width), flags.mask_hides)
+    if any(mask_kind(spec).name == "blobs" for spec in specs):
+        import_tensorflow()  # which draws them
     files = file_cases(flags, config, masks)
     if files:  # a mistake in the first ones is said before anything slow is imported
         groups = in_groups(files, flags, masks)
@@ -197,21 +205,24 @@ def main():
 
     cases = files or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    drawn = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks))
-    first_rows = drawn.part(0, MOST_ROWS)
-    labels = [*map(label, first_rows.cases)]
-    written = save_completions(flags.output, *stacked(drawn.cases), drawn.completions, config.num_levels, drawn.kept,
-                               labels, drawn.classes)
-    written.append(flags.output / "results.jsonl")
+    earlier = files_of(flags.output)
+    with replacing_all(flags.output) as aside:
+        drawn = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks), aside)
+        first_rows = drawn.part(0, MOST_ROWS)
+        labels = [*map(label, first_rows.cases)]
+        written = [*save_completions(aside, *stacked(drawn.cases), drawn.completions, config.num_levels, drawn.kept,
+                                     labels, drawn.classes), aside / RESULTS]
+        if flags.progression:
+            written.append(aside / PROGRESSION)
+            draw_progressions(written[-1], model, first_rows, labels)
+        new = {flags.output / path.relative_to(aside) for path in aside.rglob("*")}
+    remove(earlier - new, filter(None, (*(flags.image or []), *map(Path, flags.mask or []), flags.mask_dir)))
     if len(drawn.cases) > MOST_ROWS or drawn.kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
     tell(first_rows)
-    if flags.progression:
-        written.append(flags.output / "progression.png")
-        draw_progressions(written[-1], model, first_rows, labels)
     folders = ", and a folder for each image" if many(flags, cases) else ""
-    print(f"Wrote {', '.join(map(str, written))}{folders}.")
+    print(f"Wrote {', '.join(str(flags.output / path.name) for path in written)}{folders}.")
     if files and files.failed:
         raise files.left_out()
 

@@ -9,6 +9,7 @@ from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.masks import mask_kind, parse_mask
+from pcnn_keras.data.sources import holds_images
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, expect_files
 from pcnn_keras.models import find_model
@@ -104,6 +105,10 @@ def start(flags):
         output = choose_output(flags, config.dataset)
     if config.dataset == "folder" and not flags.data_dir:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
+    if config.dataset == "folder" or config.dataset == "celeba" and holds_images(flags.data_dir):
+        if output.resolve().is_relative_to(Path(flags.data_dir).resolve()):
+            raise InputError(f"--output {output} lies in --data-dir {flags.data_dir}: the pictures of the run would be "
+                             "taken for images of the set.")
     side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
     for spec in config.replace(**given(flags), **side).masks:
         mask_kind(spec)
@@ -121,8 +126,6 @@ def main():
 
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.evaluation.visible import save_bound
-    from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
     from pcnn_keras.training.precision import bfloat16
     from pcnn_keras.training.run_files import check_output
@@ -135,6 +138,9 @@ def main():
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
+    devices = ["--strategy", flags.strategy] if strategy.replicas > 1 else []
+    devices += ["--bfloat16"] * flags.bfloat16
+    resume = [*calling("train"), "--output", str(output), "--resume", *where, *devices]
     try:
         keep = [LambdaCallback(on_train_begin=lambda logs: remember(output, flags.data_dir))] * strategy.writes
         with bfloat16() if flags.bfloat16 else nullcontext():
@@ -142,21 +148,31 @@ def main():
     except Stopped as stopped:
         if stopped.flags is None:
             raise
-        devices = ["--strategy", flags.strategy] if strategy.replicas > 1 else []
-        devices += ["--bfloat16"] * flags.bfloat16
-        way_on = [*calling("train"), "--output", str(output), "--resume", *where, *devices, *stopped.flags.split()]
-        raise Stopped(f"{stopped} To go on: {shlex.join(way_on)}") from stopped
+        raise Stopped(f"{stopped} To go on: {shlex.join([*resume, *stopped.flags.split()])}") from stopped
     finally:
         if not flags.output:
             with suppress(OSError):  # it holds something
                 output.rmdir()
     if not strategy.writes:
         return
-    model = load(output)
-    save_bound(model, levels.validation, output)
-    export(model, output / "serving")
+    try:
+        finish(output, levels.validation)
+    except KeyboardInterrupt:
+        raise Stopped(f"The trained model is in {output}, but its visible.json and its export are not all there. "
+                      f"To make them: {shlex.join(resume)}") from None
     way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
+
+
+def finish(output, held_out):
+    """What a trained model has beside it: from where on `sample.py` warns, and an export."""
+    from pcnn_keras.evaluation.visible import save_bound
+    from pcnn_keras.export.signatures import export
+    from pcnn_keras.network.model import load
+
+    model = load(output)
+    save_bound(model, held_out, output)
+    export(model, output / "serving")
 
 
 def fitting(masks, height, width):

@@ -7,7 +7,7 @@ from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import expect_files
-from pcnn_keras.training.history import FILE, HEAD, JUDGED_BY, best, read_history
+from pcnn_keras.training.history import HEAD, HISTORY, JUDGED_BY, best, read_history
 
 
 def card(folder, config, repository):
@@ -31,7 +31,7 @@ model = pcnn.load("{hub.SIGN}{repository}")
 
 
 def _held_out(folder):
-    if (folder / FILE).is_file():
+    if (folder / HISTORY).is_file():
         row = best(read_history(folder))
         yield "held-out images", (f"{row[JUDGED_BY]:.2f} nats per image under blobs, {row[HEAD]:.2f} by the "
                                   f"conditional head alone; at step {row['step']:.0f}")

@@ -27,7 +27,7 @@ MOST_CELLS = 2**30
 """Pixels of all masks of one call, times iterations: what is kept in memory at once."""
 
 CELLS_OF_BLOB = 6
-"""That take as much memory as where a blob starts, and when."""
+"""Where and when a blob starts takes as much memory as so many cells."""
 
 
 def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 4, iter_min: int = 2, iter_max: int = 7,

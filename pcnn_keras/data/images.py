@@ -18,6 +18,9 @@ from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError, shown
 from pcnn_keras.quiet import silence
 
+COMPLETIONS = {"grid.png", "samples.npz"}
+"""In a folder that holds them, images are drawn ones."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 PATIENCE = 10
@@ -28,11 +31,12 @@ LARGEST_PIPED = 2**28
 
 
 def list_images(folder: Path | str, below: bool = False) -> list[Path]:
-    """The image files of a folder, by name.
+    """The image files of a folder, by name, but hidden ones.
 
     Args:
         folder: where they are.
-        below: True for those of the folders below it, too, but of hidden ones. Links to folders are not followed.
+        below: True for those of the folders below it, too, but of hidden ones, and of such as `sample.py` has filled.
+            Links to folders are not followed.
 
     Raises:
         InputError: if there is no such folder, or no image in it, or one below it that cannot be read.
@@ -41,7 +45,7 @@ def list_images(folder: Path | str, below: bool = False) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
     paths = sorted(path for path in (_below(folder) if below else folder.iterdir())
-                   if path.suffix.lower() in SUFFIXES)
+                   if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not paths:
         raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
     return paths
@@ -54,6 +58,9 @@ def _below(folder):
         raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
     for place, folders, names in os.walk(folder, onerror=refused):
+        if COMPLETIONS.issubset(names):
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(place, name) for name in names)
 
@@ -72,7 +79,8 @@ def pixels_of(name: str, source: Any, channels: int | None = None) -> np.ndarray
     if isinstance(source, (str, Path)):
         return read_image(source, channels)
     if isinstance(source, Image.Image):
-        return _pixels(source, channels)
+        with _refusing(f"`{name}`"):
+            return _pixels(source, channels)
     if not (isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.size
             and (source.ndim == 2 or source.ndim == 3 and source.shape[-1] in (1, 3))):
         raise InputError(f"`{name}` must be a path, a PIL image, or uint8 of shape (h, w), (h, w, 1) or (h, w, 3). "
@@ -93,24 +101,29 @@ def read_image(path: Path | str, channels: int | None = None) -> np.ndarray:
         InputError: if the file is missing, damaged, or too large to be a picture.
     """
     Image.init()
-    try:
+    with _refusing(path):
         formats = [name for name in Image.OPEN if name != "EPS"]  # that runs Ghostscript
         # By its path, Pillow 12 misreads a grey TIFF that is turned.
         with _opened(path) as file, Image.open(file, formats=formats) as image:
             most = Image.MAX_IMAGE_PIXELS
             if most and image.width * image.height > most:  # Pillow only warns, up to twice that
                 raise Image.DecompressionBombError
-            if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
-                raise ValueError("its pixels have 32 bits")
             with silence() if image.format == "TIFF" else nullcontext():  # libtiff talks
                 return _pixels(image, channels)
+
+
+@contextmanager
+def _refusing(name):
+    """Inside, whatever Pillow and its decoders raise is an `InputError` about the picture of that name."""
+    try:
+        yield
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not an image that can be read.") from error
+        raise InputError(f"{name} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has too many pixels.") from error
-    except Exception as error:  # whatever the decoders raise: struct.error, IndexError, MemoryError …
+        raise InputError(f"{name} has too many pixels.") from error
+    except Exception as error:  # struct.error, IndexError, MemoryError …
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read: {reason}.") from error
+        raise InputError(f"{name} cannot be read: {reason.rstrip('.')}.") from error
 
 
 @contextmanager
@@ -164,6 +177,10 @@ def png(*pictures: np.ndarray) -> bytes:
 
 
 def _pixels(image, channels):
+    if image.mode == "F" or image.mode == "I" and image.format not in ("PNG", "PPM"):
+        raise ValueError("its pixels have 32 bits")
+    if not image.width * image.height:
+        raise ValueError("it is empty")
     image = _plain(ImageOps.exif_transpose(_see_through(image)), channels)
     return np.asarray(image).reshape(image.height, image.width, -1)
 

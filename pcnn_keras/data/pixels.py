@@ -20,10 +20,12 @@ def quantize(images: ArrayLike, num_levels: int) -> np.ndarray:
         uint8, the same shape, 0 … num_levels - 1.
 
     Raises:
-        InputError: if the number of levels is not one of these.
+        InputError: if the images or the number of levels are not these.
     """
-    num_levels = expect_whole("num_levels", num_levels, 2, 256)
-    return (np.asarray(images, np.uint16) * num_levels // 256).astype(np.uint8)
+    num_levels, images = expect_whole("num_levels", num_levels, 2, 256), np.asarray(images)
+    if images.dtype != np.uint8:
+        raise InputError(f"Images must be uint8 from 0 to 255. Received: {images.dtype}{_range(images)}.")
+    return (images.astype(np.uint16) * num_levels // 256).astype(np.uint8)
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

@@ -88,7 +88,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
 
     if dataset == "digits":
         train, test = _digits(prepare), None
-    elif dataset == "folder" or (dataset == "celeba" and _holds_images(data_dir)):
+    elif dataset == "folder" or (dataset == "celeba" and holds_images(data_dir)):
         train, test = _folder(data_dir, prepare), None
     else:
         train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
@@ -156,7 +156,8 @@ def _digits(prepare):
     return np.stack([prepare(image) for image in images])
 
 
-def _holds_images(folder):
+def holds_images(folder: Path | str | None) -> bool:
+    """Whether there are images in it, those of folders below not counted."""
     return folder is not None and os.path.isdir(folder) and any(
         name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
 

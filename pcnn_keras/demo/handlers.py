@@ -27,7 +27,7 @@ from pcnn_keras.demo.parts import (
 from pcnn_keras.errors import InputError, shown
 
 LARGEST_SEED = 2**53 - 1
-"""That a browser's numbers hold."""
+"""The largest integer that a browser's numbers hold exactly."""
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def first_canvas(opened, index=0, spec=None):
 
 
 def any_seed():
-    """Of a mask."""
+    """A random seed for a mask."""
     return int(np.random.default_rng().integers(LARGEST_SEED))
 
 

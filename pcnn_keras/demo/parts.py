@@ -158,7 +158,7 @@ def warning(result):
     bound = result.opened.bound
     if bound == np.inf or not result.mask.any():
         return ""
-    score = surprise(result.opened.model, result.completions.samples[:1], result.mask[None])[0]
+    score = surprise(result.opened.model, result.completions.first()[None], result.mask[None])[0]
     said = unlike(score, bound)
     return f"{said[0].upper()}{said[1:]}." if said else ""
 

@@ -22,10 +22,10 @@ def build_classifier(config, num_classes):
     return Sequential([
         Input((config.height, config.width, config.channels)),
         *[layer for width in (32, 64) for layer in (
-            layers.Conv2D(width, 3, padding="same", activation="relu"),
-            layers.Conv2D(width, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(padding="same"), layers.Dropout(0.25))],
-        layers.Flatten(),
+            layers.Conv2D(width, 3, padding="same", activation="relu", data_format="channels_last"),
+            layers.Conv2D(width, 3, padding="same", activation="relu", data_format="channels_last"),
+            layers.MaxPooling2D(padding="same", data_format="channels_last"), layers.Dropout(0.25))],
+        layers.Flatten(data_format="channels_last"),
         layers.Dense(128, activation="relu", name="features"),
         layers.Dropout(0.5),
         layers.Dense(num_classes, name="class_logits"),

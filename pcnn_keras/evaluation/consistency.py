@@ -7,7 +7,8 @@ could use (see `inference.importance`), and what likelihood the joint implies fo
 
     log p(x_hidden | c) = log p(x) - log p(c),
 
-say how far they do. log p(c) lies between two estimates from K completions x_k with weights w_k:
+say how far they do: the last in nats, and in what these exceed the model's own by, image by image, for images differ
+far more than the two likelihoods of one. log p(c) lies between two estimates from K completions x_k with weights w_k:
 
     log mean_k w_k    (below it on average: Jensen)
     log mean of the w_k and of the truth's own weight    (above it on average, were the truth a draw of the joint:
@@ -31,14 +32,18 @@ def consistency(model, draws, truth, joint):
 
     Returns:
         A dict of `log_weight_sd` (nats), `effective_sample_size` (of so many completions), `implied_nats_low` and
-        `implied_nats_high` (nats an image), and the log weights, `(batch, num_samples)`.
+        `implied_nats_high` (nats an image), `implied_excess_low` and `implied_excess_high` (by how many they exceed
+        the model's own, image by image), and the log weights, `(batch, num_samples)`.
     """
     weights = log_weights(model, draws)
     with_truth = np.concatenate([weights, (joint - truth)[:, None]], axis=1)
-    return {"log_weight_sd": mean_and_error(weights.std(axis=1, ddof=1)),
-            "effective_sample_size": mean_and_error(effective_sample_size(weights)),
-            "implied_nats_low": mean_and_error(_log_mean(weights) - joint),
-            "implied_nats_high": mean_and_error(_log_mean(with_truth) - joint)}, weights
+    measures = {"log_weight_sd": mean_and_error(weights.std(axis=1, ddof=1)),
+                "effective_sample_size": mean_and_error(effective_sample_size(weights))}
+    for side, some in (("low", weights), ("high", with_truth)):
+        implied = _log_mean(some) - joint
+        measures |= {f"implied_nats_{side}": mean_and_error(implied),
+                     f"implied_excess_{side}": mean_and_error(implied + truth)}
+    return measures, weights
 
 
 def _log_mean(logs):

@@ -13,7 +13,8 @@ Under each of six masks (blobs, bottom quarter, top half and left half visible, 
 - whether likelihood tells realism (Spearman's correlation with the confidence, section 5.2), and
   whether it is calibrated: the rank of the true pixels' likelihood among the completions'.
 
-Image i has seed i everywhere. Each measure comes with its standard error over images.
+Image i has seed i everywhere. Each measure comes with its standard error over images, that of density given the real
+images that are its reference, and that of coverage, which is over these, given the completions.
 """
 
 from typing import Any
@@ -36,13 +37,7 @@ from pcnn_keras.evaluation.metrics import (
     rank_correlation,
     ratio_and_error,
 )
-from pcnn_keras.inference.likelihood import (
-    log_likelihood,
-    log_probabilities,
-    score,
-    sum_over_hidden,
-    teacher_forced,
-)
+from pcnn_keras.inference.likelihood import log_probabilities, score, sum_over_hidden, teacher_forced
 from pcnn_keras.inference.predict import batches, predict
 from pcnn_keras.inference.sampling import inpaint
 
@@ -95,46 +90,54 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     for i, (name, spec) in enumerate(specs.items()):
         make = parse_mask(spec, config.height, config.width)
         masks = np.stack([make(seed) for seed in range(len(images))])
-        result["masks"][name] = {**_likelihood_measures(model, images, masks, alone),
-                                 **_draws_measures(model, images, masks, alone, judge, num_samples, num_drawn)}
+        found = likelihoods(model, images, masks)
+        drawn = slice(num_drawn)
+        result["masks"][name] = {
+            **_likelihood_measures(
+                found | {"unconditional": ops.convert_to_numpy(sum_over_hidden(alone, masks))}, masks, config),
+            **_first_draw_measures(model, images, masks, judge),
+            **_draws_measures(model, images[drawn], masks[drawn], found["sum"][drawn],
+                              alone[drawn].sum(axis=(1, 2, 3)), judge, num_samples)}
         if progress:
             progress((i + 1) / len(specs))
     return result
 
 
-def _likelihood_measures(model, images, masks, alone):
-    found = likelihoods(model, images, masks) | {"unconditional": ops.convert_to_numpy(sum_over_hidden(alone, masks))}
+def _likelihood_measures(found, masks, config):
     nats = {name: -values for name, values in found.items()}
     hidden = (masks == 0).sum(axis=(1, 2, 3))
     measures: dict[str, Any] = {"hidden_share": float(hidden.mean() / np.prod(masks.shape[1:]))}
     for name, values in nats.items():
-        per_dimension = ratio_and_error(values, hidden * model.config.channels)
+        per_dimension = ratio_and_error(values, hidden * config.channels)
         measures |= {f"{name}_nats_per_image": mean_and_error(values),
                     f"{name}_nats_per_hidden_pixel": ratio_and_error(values, hidden),
                     f"{name}_bits_per_dimension": {k: v / np.log(2) for k, v in per_dimension.items()}}
     return measures
 
 
-def _draws_measures(model, images, masks, alone, judge, num_samples, num_drawn):
-    measures, colour = {}, model.config.channels > 1
-    if judge or colour:
-        first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
-    if judge:
-        measures = judge(first)
+def _first_draw_measures(model, images, masks, judge):
+    colour = model.config.channels > 1
+    if not (judge or colour):
+        return {}
+    first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
+    measures = judge(first) if judge else {}
     if colour:
         measures |= {"colour_correlation": colour_correlation(first, masks),
                     "colour_correlation_real": colour_correlation(images, masks)}
-    images, masks = images[:num_drawn], masks[:num_drawn]
+    return measures
+
+
+def _draws_measures(model, images, masks, truth, joint, judge, num_samples):
     draws = inpaint(model, images, masks, num_samples, seed=np.arange(len(images)))
-    truth = log_likelihood(model, images, masks)
     # Equal images tie, although one is scored teacher-forced and the others as they are drawn.
-    ranks = np.array([rank_among(*pair) for pair in zip(truth.round(3), draws.log_likelihood.round(3))]) / num_samples
+    ranks = np.array([rank_among(*pair) for pair in zip(truth.round(3), draws.log_likelihood.round(3))])
     distances = [mean_hamming_distance(samples, mask[..., 0] == 0)
                  for samples, mask in zip(draws.samples, masks) if not mask.all()]
-    measures |= {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks),
-                "rank_histogram": np.histogram(ranks, BINS, (0, 1))[0].tolist()}
-    consistent, weights = consistency(model, draws, truth, alone[:num_drawn].sum(axis=(1, 2, 3)))
-    measures |= consistent
+    consistent, weights = consistency(model, draws, truth, joint)
+    measures = {"hamming_distance": mean_and_error(distances), "rank_of_truth": mean_and_error(ranks / num_samples),
+                # of num_samples + 1 ranks, as even as bins can hold them
+                "rank_histogram": np.histogram((ranks + 0.5) / (num_samples + 1), BINS, (0, 1))[0].tolist(),
+                **consistent}
     if judge:
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))
         confidence, classes = (x.reshape(draws.draw.shape) for x in (confidence, classes))

@@ -24,7 +24,7 @@ from pcnn_keras.inference.predict import batches
 from pcnn_keras.inference.sampling import inpaint
 
 FILE = "visible.json"
-"""In the folder of a model."""
+"""In the folder of a model, the bound and what it was found from."""
 
 QUANTILE = 0.999
 
@@ -32,7 +32,7 @@ LEAST = 3.0
 """No bound is lower: the highest of a few images says little."""
 
 MOST_IMAGES = 1000
-"""That the bound is found with."""
+"""The bound is found with no more."""
 
 AT_A_TIME = 64
 """Images: what is said of larger ones fills gigabytes."""
@@ -42,7 +42,8 @@ def surprise(model, completed, masks):
     """z of the visible pixels of images.
 
     Args:
-        completed: levels `(n, height, width, channels)`, a completion of each image.
+        completed: levels `(n, height, width, channels)`, a completion of each image, drawn at temperature 1 and chosen
+            by nothing, as those are that the bound is found with.
         masks: `(n, height, width, 1)`, 1 = visible.
 
     Returns:

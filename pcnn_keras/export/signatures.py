@@ -17,7 +17,7 @@ import tensorflow as tf
 from pcnn_keras.data.pipeline import examples
 from pcnn_keras.data.slices import join
 from pcnn_keras.export.warm_up import write_warm_up
-from pcnn_keras.files import make_folder, unwritable
+from pcnn_keras.files import output_folder, unwritable
 from pcnn_keras.inference.likelihood import certain_where_visible, log_likelihood, score
 from pcnn_keras.inference.rows import CHUNK
 from pcnn_keras.inference.sampling import row_sampler
@@ -168,9 +168,8 @@ def export(model: PixelConstrainedCNN, folder: Path | str) -> Path:
     there = [int(path.name) for path in Path(folder).glob("[0-9]*") if path.name.isdecimal()]
     target = Path(folder) / str(max(there, default=0) + 1)
     try:
-        make_folder(folder)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as own:  # what a server would read is whole
-            aside = Path(own) / target.name
+        with output_folder(folder), tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as own:
+            aside = Path(own) / target.name  # what a server would read is whole
             archive, endpoints = keras.export.ExportArchive(), signatures(model)
             for name, (function, specs) in endpoints.items():
                 archive.add_endpoint(name, function, input_signature=specs)

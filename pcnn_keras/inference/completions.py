@@ -24,6 +24,10 @@ class Completions(NamedTuple):
         """The same, most likely first."""
         return self.take(np.argsort(-self.log_likelihood, axis=-1, kind="stable"))
 
+    def first(self) -> np.ndarray:
+        """The levels of the one that was drawn first, of each image: it is chosen by no likelihood."""
+        return self.take(self.draw.argmin(axis=-1)[..., None]).samples.squeeze(-4)
+
     def take(self, index: np.ndarray) -> "Completions":
         """Those of each image that its row of `index`, ints `(…, k)`, names, in that order."""
 

@@ -35,6 +35,10 @@ def read_inputs(config, images, masks, names=("images", "masks")):
     pictures = [source if isinstance(source, Picture) else
                 prepare(pixels_of(names[0], source, config.channels), config) for source in sources]
     if pictures:
+        for picture in pictures:
+            if picture.target != (config.height, config.width):
+                raise InputError(f"`{names[0]}` holds a picture that was prepared for {picture.target[0]} x "
+                                 f"{picture.target[1]} pixels, not {config.height} x {config.width}.")
         images = quantize(np.stack([convert(picture.image(), config.channels) for picture in pictures]),
                           config.num_levels)
     else:

@@ -1,4 +1,4 @@
-"""Has a network read arrays."""
+"""Runs a network over arrays, a batch at a time."""
 
 import numpy as np
 from keras import tree

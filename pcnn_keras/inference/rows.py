@@ -7,7 +7,7 @@ Wiggers & Hoogeboom 2020, arXiv:2002.09928):
 
     guess the row; repeat: draw every hidden pixel of the row given the guess; until nothing changes
 
-A pixel depends only on those before it, so each round makes at least one more pixel final, and the
+A pixel depends only on those before it, so each round makes at least one more value final, and the
 one fixed point is what drawing pixel after pixel gives.
 
 A row is `(width, n, …)`: columns, then completions. Completions of one image whose rows above are the same
@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import join, network_inputs, slice_of
-from pcnn_keras.inference import noise
+from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.network.layers import Merge
 from pcnn_keras.network.networks import prior_layers
 
@@ -179,8 +179,8 @@ def sampler(model):
                  autograph=False)
     def sample(levels, masks, visible, context, image_of, seeds, completions, temperature):
         def noise_of(k):
-            positions = slice_of(noise.pixel_positions(config)[None], k, config.slices)[0]
-            return temper(noise.gumbel(seeds, completions, positions), temperature)
+            positions = slice_of(pixel_positions(config)[None], k, config.slices)[0]
+            return temper(gumbel(seeds, completions, positions), temperature)
 
         def draw_slice(k, levels):
             """Of completions that are drawn up to there; each has a context of its own."""

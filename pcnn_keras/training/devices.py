@@ -200,11 +200,11 @@ class _ClipsTheSum(keras.optimizers.Optimizer):
 
 
 class SharedAdam(_ClipsTheSum, keras.optimizers.Adam):
-    """Of several devices."""
+    """Adam that clips the gradient of the whole batch, not that of each device."""
 
 
 class SharedMuon(_ClipsTheSum, Muon):
-    """Of several devices."""
+    """Muon that clips the gradient of the whole batch, not that of each device."""
 
 
 SHARED = {"adam": SharedAdam, "muon": SharedMuon}

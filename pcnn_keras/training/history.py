@@ -5,7 +5,7 @@ import csv
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
 
-FILE = "history.csv"
+HISTORY = "history.csv"
 
 JUDGED_BY = "val_logits_nats_per_image"
 """The figure of held-out images that says which weights are best."""
@@ -21,7 +21,7 @@ def best(history):
 
 def write_history(folder, history):
     """Writes a run's history, a list of dicts."""
-    with replacing(folder / FILE) as aside, open(aside, "w", newline="") as file:
+    with replacing(folder / HISTORY) as aside, open(aside, "w", newline="") as file:
         table = csv.DictWriter(file, history[0])
         table.writeheader()
         table.writerows(history)
@@ -33,7 +33,7 @@ def read_history(folder):
     Raises:
         InputError: if it is not there, or damaged, or has no epoch.
     """
-    path = folder / FILE
+    path = folder / HISTORY
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -12,13 +12,13 @@ class Muon(keras.optimizers.Muon):
     """Keras's Muon, for kernels of convolutions: as matrices of a row an input and a column a filter.
 
     All singular values of an update are about the same (Jordan et al. 2024, kellerjordan.github.io/posts/muon), and so
-    large that it is as large as one of Adam's (Liu et al. 2025, arXiv:2502.16982): both have one rate. Weights under a
-    mask, which have no gradient, stay as they are. Adam updates the kernels of `OUTPUTS`, and all weights that are not
-    kernels of convolutions. Weights do not decay.
+    large that it is as large as one of Adam's (Liu et al. 2025, arXiv:2502.16982): both have one rate. Then weights
+    under a mask, which have no gradient, are left out of it, and stay as they are. Adam updates the kernels of
+    `OUTPUTS`, and all weights that are not kernels of convolutions. Weights do not decay.
 
     Args:
         learning_rate: as Keras's optimizers have it.
-        options: those of Keras's Muon.
+        options: those of Keras's Muon, but `exclude_layers` and `exclude_embeddings`, which change nothing.
     """
 
     def __init__(self, learning_rate=0.001, weight_decay=None, adam_weight_decay=None, **options):

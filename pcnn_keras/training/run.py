@@ -43,7 +43,7 @@ class Run(keras.callbacks.Callback):
 
     @property
     def seconds(self):
-        """That the run has taken."""
+        """How long the run has taken, its earlier sittings too."""
         return time.monotonic() - self._started
 
     def on_train_batch_end(self, batch, logs=None):

@@ -3,17 +3,19 @@
 import os
 import resource
 import shutil
+from contextlib import suppress
 
 import keras
 import numpy as np
 
+from pcnn_keras.config import Config
 from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
-from pcnn_keras.training.history import JUDGED_BY, write_history
+from pcnn_keras.training.history import HISTORY, JUDGED_BY, write_history
 
 COPIES = 10
 """Of the weights on the disk: a checkpoint has 3, and 3 aside; two model files, one aside; `serving/`."""
@@ -64,13 +66,23 @@ def check_output(output):
     """Foresees whether a new run can be kept in a folder; makes nothing.
 
     Raises:
-        InputError: if it holds a model already, or cannot be written.
+        InputError: if it holds a model already, or what is of no run and would be replaced, or cannot be written.
     """
     if any(os.path.exists(output / name) for name in ("model.keras", CHECKPOINT)):
         raise InputError(f"{output} holds a model already (use --resume, or another --output).")
+    there = [name for name in ("config.json", HISTORY, "curves.png", "completions.png") if (output / name).exists()]
+    if there and not _is_begun(output):
+        raise InputError(f"{output} holds a {there[0]} that is of no run: another --output is needed.")
     existing = _existing(output)
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise InputError(f"{output} cannot be written: {existing} is no folder that can be written to.")
+
+
+def _is_begun(output):
+    with suppress(InputError):
+        Config.load(output / "config.json")
+        return True
+    return False
 
 
 def check_space(output, model):

@@ -69,17 +69,49 @@ def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
     mine = tmp_path / "samples" / "a" / "1-3.png"
     mine.parent.mkdir(parents=True)
     mine.touch()
-    assert place("--image photos --mask left:2 left:4")[0] == 0
+    assert place("--image photos --mask left:2 left:4 --progression")[0] == 0
+    assert (tmp_path / "samples" / "progression.png").exists()
+    (tmp_path / "photos" / "b.jpg").unlink()
     assert place("--image photos --mask left:2 --keep-best 1")[0] == 0
     assert {path.name for path in mine.parent.iterdir()} == {"grid.png", "1-1.png", mine.name}
-    assert [line["picture"] for line in lines(tmp_path)] == ["a/1-1.png", None, "b/1-1.png", None, "c/1-1.png", None]
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {
+        "grid.png", "samples.npz", "results.jsonl", "a", "c"}
+    assert [line["picture"] for line in lines(tmp_path)] == ["a/1-1.png", None, "c/1-1.png", None]
+
+
+@pytest.mark.parametrize("flags", ["--image samples/a/1-1.png --mask left:2", "--image samples/a --mask left:2",
+                                   "--image photos/a.png --mask samples/a/1-1.png"])
+def test_what_was_given_is_never_removed(place, tmp_path, flags):
+    assert place("--image photos --mask left:2")[0] == 0
+    (tmp_path / "link").symlink_to(tmp_path / "samples")
+    assert place(f"{flags} --output link")[0] == 0
+    assert (tmp_path / "samples" / "a" / "1-1.png").exists() and not (tmp_path / "samples" / "b").exists()
+
+
+@pytest.mark.parametrize("where", ["save_image", "save_completions", "draw_progressions"])
+def test_a_run_that_is_stopped_leaves_all_as_it_was(place, tmp_path, monkeypatch, where):
+    def content():
+        return {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample, where, stop)
+    before = content()
+    assert place("--image photos --mask left:3 --progression")[0] == 1 and content() == before
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert place("--image photos --mask left:2")[0] == 0
+    monkeypatch.setattr(sample, where, stop)
+    before = content()
+    assert place("--image photos --mask left:3 --progression")[0] == 1 and content() == before
 
 
 @pytest.mark.parametrize("text", ["", "[", "3\n", "[" * 100_000, '{"picture": 3}', '{"picture": "../1-1.png"}',
                                   '{"picture": "/etc/1-1.png"}', '{"picture": "a/../1-1.png"}'])
 def test_only_what_a_run_has_written_is_taken_for_its_pictures(text, tmp_path):
     (tmp_path / "results.jsonl").write_text(text)
-    assert results.pictures_of(tmp_path / "results.jsonl") == set()
+    assert results.files_of(tmp_path) <= {tmp_path / "progression.png"}
 
 
 def test_each_image_has_a_folder_below_the_output(tmp_path):
@@ -169,12 +201,14 @@ def test_white_is_hidden_if_asked(place, tmp_path):
     np.testing.assert_array_equal(saved(tmp_path)["mask"][:, 0, :, 0], [[0, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
 
 
-def test_a_mask_file_that_hides_nothing_is_warned_of(place, tmp_path):
+def test_a_mask_file_that_hides_nothing_or_all_is_warned_of(place, tmp_path):
     Image.new("L", (10, 8), 140).save(tmp_path / "grey.png")
     code, out, errors = place("--image photos/a.png --mask grey.png left:5")
     assert code == 0
     assert errors == "sample.py: warning: mask grey.png hides nothing of photos/a.png.\n"
     assert out.count("0 of 20 pixels hidden, nothing to draw") == 2
+    code, _, errors = place("--image photos/a.png --mask grey.png none --mask-hides")
+    assert (code, errors.count("\n")) == (0, 1) and "mask grey.png leaves nothing of photos/a.png visible" in errors
 
 
 def test_what_the_model_does_not_know_is_warned_of(place, tmp_path):

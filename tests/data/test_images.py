@@ -144,9 +144,12 @@ def test_an_image_of_the_right_size_stays_as_it_is():
 
 
 def test_listing_is_sorted_and_of_images_only(tmp_path):
-    for name in ("b.PNG", "a.jpg", "notes.txt", "c"):
+    for name in ("b.PNG", "a.jpg", "notes.txt", "c", "._a.jpg", "samples/grid.png", "samples/samples.npz",
+                 "samples/d/e.png", "below/grid.png", ".hidden/f.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
+    assert [path.name for path in list_images(tmp_path, below=True)] == ["a.jpg", "b.PNG", "grid.png"]
 
 
 def test_listing_a_folder_without_images_or_no_folder_is_a_mistake(tmp_path):
@@ -248,6 +251,18 @@ def test_pixels_of_32_bits_are_refused(tmp_path, kind):
     Image.fromarray(GREY.astype(kind)).save(tmp_path / "deep.tif")
     with pytest.raises(InputError, match="32 bits"):
         read_image(tmp_path / "deep.tif")
+    with pytest.raises(InputError, match="`photo` cannot be read: its pixels have 32 bits"):
+        pixels_of("photo", Image.fromarray(GREY.astype(kind)))
+
+
+def test_a_pil_image_that_cannot_be_read_is_said(tmp_path):
+    closed = Image.fromarray(GREY)
+    closed.close()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:800])
+    for image in (closed, Image.open(tmp_path / "cut.png"), Image.new("LAB", (3, 3)), Image.new("L", (0, 0))):
+        with pytest.raises(InputError, match="^`photo` cannot be read: "):
+            pixels_of("photo", image)
 
 
 def test_what_libtiff_says_of_a_damaged_file_stays_off_the_screen(tmp_path, capfd):

@@ -22,9 +22,8 @@ from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.commands.demo import find_models
-from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import parse_mask
-from pcnn_keras.data.pixels import quantize, to_bytes
+from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.demo import parts as demo_parts
 from pcnn_keras.evaluation.classifier import build_classifier, classify
 
@@ -282,13 +281,6 @@ def test_the_downloaded_command_line_draws_the_same_completions_again(
         np.testing.assert_array_equal(again["samples"][0], result.completions.samples)
     grids = [np.asarray(Image.open(tmp_path / place / "grid.png")) for place in (".", "samples")]
     np.testing.assert_array_equal(*grids)
-
-
-def test_levels_survive_the_way_through_a_png_file():
-    for num_levels in range(2, 257):
-        levels = np.arange(num_levels)[None, :, None]
-        with Image.open(BytesIO(png(to_bytes(levels, num_levels)))) as file:
-            np.testing.assert_array_equal(quantize(np.asarray(file), num_levels), levels[..., 0])
 
 
 @pytest.mark.parametrize("command", ["--no-such-flag", "--port 0", "--port x", "--model missing"])

@@ -20,6 +20,8 @@ def test_a_model_whose_conditionals_are_its_joints_is_consistent():
     assert measures["effective_sample_size"]["mean"] == pytest.approx(8, rel=1e-3)
     for bound in ("implied_nats_low", "implied_nats_high"):
         assert measures[bound]["mean"] == pytest.approx(-truth.mean(), abs=1e-4)
+    for excess in ("implied_excess_low", "implied_excess_high"):
+        assert measures[excess] == pytest.approx({"mean": 0, "error": 0}, abs=1e-4)
 
 
 def test_the_bounds_hold_what_the_joint_implies():
@@ -36,6 +38,8 @@ def test_the_bounds_hold_what_the_joint_implies():
     measures, _ = consistency(model, draws, truth, joint[-1:])
     for bound in ("implied_nats_low", "implied_nats_high"):
         assert measures[bound]["mean"] == pytest.approx(implied, abs=0.05)
+        assert measures[bound.replace("nats", "excess")]["mean"] == pytest.approx(
+            measures[bound]["mean"] + truth.mean(), abs=1e-4)
     draws = pcnn.inpaint(model, np.repeat(images, 200, 0), np.repeat(masks, 200, 0), 4, seed=np.arange(200))
     few, _ = consistency(model, draws, np.repeat(truth, 200), np.repeat(joint[-1:], 200))
     assert few["implied_nats_low"]["mean"] < implied

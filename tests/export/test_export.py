@@ -144,8 +144,9 @@ def test_an_export_that_is_stopped_leaves_nothing(tiny_models, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pcnn_keras.export.signatures.write_warm_up", stop)
-    with pytest.raises(KeyboardInterrupt):
-        export(tiny_models["grey"], tmp_path)
+    for folder in (tmp_path, tmp_path / "serving"):
+        with pytest.raises(KeyboardInterrupt):
+            export(tiny_models["grey"], folder)
     assert not [*tmp_path.iterdir()]
 
 

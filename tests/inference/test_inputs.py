@@ -77,7 +77,8 @@ def test_the_public_functions_take_them(tiny, files):
     (LEVELS[0], "upper:1", "^Mask 'upper:1'"),
     (LEVELS, [MASK[0]] * 2, "`mask`"), (LEVELS, ["all"] * 2, "As many masks"), (LEVELS, ["all"] * 4, "As many masks"),
     (None, "all", "`image`"), (LEVELS[0], None, "`mask`"), ([], "all", "`image`"), (LEVELS[0], [], "`mask`"),
-    ([Image.new("L", (5, 4)), None], MASK, "`image`")])
+    ([Image.new("L", (5, 4)), None], MASK, "`image`"),
+    (pcnn.prepare_digit(np.zeros((9, 9), np.uint8)), MASK, "`image` .* prepared for 28 x 28 pixels, not 4 x 5")])
 def test_mistakes_name_what_the_caller_wrote(tiny, image, mask, said):
     with pytest.raises(pcnn.InputError, match=said) as error:
         pcnn.inpaint(tiny, image, mask, 1)

@@ -265,8 +265,10 @@ def test_ranked_puts_the_likeliest_first(tiny):
     for i in range(2):
         np.testing.assert_array_equal(plain.samples[i, ranked.draw[i]], ranked.samples[i])
         np.testing.assert_array_equal(plain.log_likelihood[i, ranked.draw[i]], ranked.log_likelihood[i])
+    np.testing.assert_array_equal(ranked.first(), plain.samples[:, 0])
     one = pcnn.inpaint(tiny, images[0], masks[0], 6).ranked()
     np.testing.assert_array_equal(one.samples, ranked.samples[0])
+    np.testing.assert_array_equal(one.first(), plain.samples[0, 0])
 
 
 @pytest.mark.parametrize("change", [
