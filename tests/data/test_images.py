@@ -262,7 +262,7 @@ def test_a_pil_image_that_cannot_be_read_is_said(tmp_path):
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:800])
     for image in (closed, Image.open(tmp_path / "cut.png"), Image.new("LAB", (3, 3)), Image.new("L", (0, 0))):
         with pytest.raises(InputError, match="^`photo` cannot be read: "):
-            pixels_of("photo", image)
+            pixels_of("photo", image, 1)
 
 
 def test_what_libtiff_says_of_a_damaged_file_stays_off_the_screen(tmp_path, capfd):
