@@ -24,7 +24,7 @@ def every_completion(config, image, mask):
       for row in ((1, {}), (3, {}), (1, {"merge": "blocks"}), (1, {"merge": "weighted"}))),
     pytest.param(1, {"merge": "blocks", "slices": 2}, 1.6, marks=pytest.mark.full)])
 def test_draws_by_importance_follow_the_joints_own_conditional(channels, changes, larger):
-    """The one of 64 candidates that is kept, 2,000 times, by chi-square; plain draws of the model do not pass."""
+    """The one of 64 candidates that is kept, 1,000 times, by chi-square; plain draws of the model do not pass."""
     model = enlarge(pcnn.build_model(TINY.replace(height=2, width=2, channels=channels, **changes)), larger, seed=3)
     image = np.ones((2, 2, channels), int)
     mask = np.array([[0, 0], [channels == 3, 1]], int)[..., None]
@@ -33,7 +33,7 @@ def test_draws_by_importance_follow_the_joints_own_conditional(channels, changes
     completions = every_completion(model.config, image, mask)
     joint = np.exp(pcnn.log_likelihood(model, completions, np.zeros((len(completions), 2, 2, 1), int)), dtype=float)
     expected = joint / joint.sum()
-    many, candidates = 2000, 64
+    many, candidates = 1000, 64
     seeds = np.arange(many)
     images, masks = (np.repeat(x[None], many, axis=0) for x in (image, mask))
     draws = pcnn.inpaint(model, images, masks, candidates, seed=seeds, batch_size=8192)
