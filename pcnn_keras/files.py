@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -110,7 +111,7 @@ def replacing_all(folder: Path | str) -> Iterator[Path]:
     once all of it is written.
 
     Raises:
-        InputError: if the disk says no: then nothing has gone there. As `replacing`, for each file.
+        InputError: if the disk says no: while it is written, nothing has gone there. As `replacing`, for each file.
     """
     aside = None
     with output_folder(folder):
@@ -121,11 +122,11 @@ def replacing_all(folder: Path | str) -> Iterator[Path]:
                     place = Path(folder) / path.relative_to(aside)
                     make_folder(place.parent)
                     with replacing(place) as new:
-                        os.replace(path, new)
+                        shutil.move(path, new)  # a link may lead to another disk
         except OSError as error:
             raise unwritable(folder, error) from error
         except InputError as error:
-            if aside and aside in str(error):  # which nobody but us knows
+            if aside and str(Path(aside)) in str(error):  # which nobody but us knows
                 raise unwritable(folder, error.__cause__ or error) from error
             raise
 

@@ -30,7 +30,8 @@ def find_model(name: Path | str) -> Path:
         return hub.download(str(name))
     folder, shipped = Path(name), shipped_models()
     ships = folder in (Path(folder.name), HOME / folder.name) and folder.name in shipped
-    if (folder / "config.json").is_file() or os.path.exists(folder) and not ships:
+    holds_one = any(os.path.isfile(folder / name) for name in ("config.json", "model.keras"))
+    if holds_one or os.path.exists(folder) and not ships:
         return folder
     if ships:
         return shipped[folder.name]

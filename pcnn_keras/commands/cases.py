@@ -52,6 +52,10 @@ class Masks:
             self._named = {path.stem: path for path in reversed(list_images(folder))}
         self._makers: list[tuple[str, Callable]] = [] if folder else [(spec, self._make(spec)) for spec in specs]
 
+    def files(self) -> list[Path]:
+        """The mask files."""
+        return [*self._named.values(), *(Path(name) for name, _ in self._makers if mask_kind(name).name == "file")]
+
     def check(self) -> None:
         """An `InputError` if a mask file fits no image that has not a size of its own."""
         for name, make in self._makers:
@@ -87,22 +91,23 @@ class Cases:
         seed: of all images' noise, or None: i for image i.
 
     Attributes:
+        paths: of the images.
         failed: how many were left out so far.
     """
 
     def __init__(self, paths, masks, config, way, seed):
         self.failed = 0
-        self._paths, self._masks, self._config, self._way, self._seed = paths, masks, config, way, seed
+        self.paths, self._masks, self._config, self._way, self._seed = paths, masks, config, way, seed
 
     def __len__(self):
-        return len(self._paths)
+        return len(self.paths)
 
     def __iter__(self) -> Iterator[list[Case]]:
-        for i, path in enumerate(self._paths):
+        for i, path in enumerate(self.paths):
             try:
                 yield self._read(i, path)
             except InputError as error:
-                if len(self._paths) == 1:
+                if len(self.paths) == 1:
                     raise
                 self.failed += 1
                 say(error)

@@ -1,6 +1,7 @@
 """What `sample.py` says of completions, and the files that it leaves for each image."""
 
 import json
+import os
 import re
 from collections import Counter
 from contextlib import suppress
@@ -15,10 +16,13 @@ from pcnn_keras.commands.outcome import say
 from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import PARAMETERS
 from pcnn_keras.data.pixels import to_bytes
+from pcnn_keras.errors import InputError
 from pcnn_keras.files import make_folder, replacing
 from pcnn_keras.inference.completions import Completions, save_grid
 
 RESULTS, PROGRESSION = "results.jsonl", "progression.png"
+OWN = ("grid.png", "samples.npz", RESULTS)
+PICTURE = re.compile(r"grid\.png|\d+-\d+\.png")
 
 
 class Drawn(NamedTuple):
@@ -116,28 +120,50 @@ def files_of(output):
     found = set()
     with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):  # it is none of ours
         for line in (output / RESULTS).read_text(encoding="utf-8").splitlines():
-            name = json.loads(line)["picture"] or ""
-            found.add(output / PROGRESSION)
-            if re.fullmatch(r"[^/]+/\d+-\d+\.png", name) and not name.startswith("../"):
-                found |= {output / name, (output / name).with_name("grid.png")}
+            name = json.loads(line)["picture"]
+            if name is None:
+                found.add(output / PROGRESSION)
+            elif re.fullmatch(r"[^/]+/\d+-\d+\.png", name) and not name.startswith("../"):
+                found |= {output / PROGRESSION, output / name, (output / name).with_name("grid.png")}
     return found
 
 
-def remove(paths, given):
-    """Removes files, and folders that have become empty; but nothing that was given, or lies in a folder that was."""
-    given = {path.resolve() for path in given}
+def remove(paths):
+    """Removes files, as far as they can be, and folders that have become empty."""
     for path in paths:
-        if given.isdisjoint({path.resolve(), *path.resolve().parents}):
+        with suppress(OSError):  # a folder that holds something else
             path.unlink(missing_ok=True)
-            with suppress(OSError):  # it holds something
-                path.parent.rmdir()
+            path.parent.rmdir()
+
+
+def expect_room(output, files, given):
+    """Foresees whether what `sample.py` writes finds its place; makes nothing.
+
+    Args:
+        output: the folder.
+        files: the images that get a folder each.
+        given: resolved paths that must stay as they are.
+
+    Raises:
+        InputError: if something else is there, or one of those that were given.
+    """
+    places, folders = [output / name for name in (*OWN, PROGRESSION)], Folders(output)
+    for folder in map(folders.of, map(str, files)):
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise InputError(f"{folder} cannot be written: it is no folder.")
+        places += [path for path in folder.glob("*.png") if PICTURE.fullmatch(path.name)]
+    for path in places:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(f"{path} cannot be written: it is no regular file.")
+        if path.resolve() in given:
+            raise InputError(f"{path} was given, and would be replaced: another --output is needed.")
 
 
 class Folders:
     """Of each image a folder of its name in `output`; of two of one name, the second gets a number."""
 
     def __init__(self, output: Path):
-        self._output, self._taken = output, {"grid.png", "samples.npz", RESULTS, PROGRESSION}
+        self._output, self._taken = output, {*OWN, PROGRESSION}
 
     def of(self, file: str) -> Path:
         """The next image's."""

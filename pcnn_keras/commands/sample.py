@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
-from pcnn_keras.commands.datasets import model_images
+from pcnn_keras.commands.datasets import data_dir, model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.commands.results import (
@@ -17,6 +17,7 @@ from pcnn_keras.commands.results import (
     RESULTS,
     Drawn,
     Folders,
+    expect_room,
     files_of,
     label,
     records,
@@ -29,6 +30,7 @@ from pcnn_keras.config import MOST_SAMPLES, Config
 from pcnn_keras.data.images import list_images
 from pcnn_keras.data.masks import mask_kind
 from pcnn_keras.data.prepare import WAYS
+from pcnn_keras.data.sources import holds_images
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing_all
 from pcnn_keras.inference.completions import save_completions
@@ -143,17 +145,23 @@ def which_to_show(flags, masks, result):
     return kept & ~masks.all(axis=(1, 2, 3))[:, None]
 
 
-def draw(flags, model, cases, groups, output):
+def files_read(flags, config, files, masks):
+    """The files of images and masks, resolved: those that were given, or those of the data set."""
+    where = None if files else data_dir(config, flags)
+    images = files.paths if files else list_images(where, below=True) if where and holds_images(where) else []
+    return {path.resolve() for path in (*images, *masks.files())}
+
+
+def draw(flags, judges, model, cases, groups, output):
     """Completes the cases, group after group; `output` gets `results.jsonl` and, of several files, each one's folder.
 
-    Returns:
-        All of it, `Drawn`.
+    `judges` are the bound of `evaluation.visible` and a classifier. Returns all of it, `Drawn`.
     """
-    from pcnn_keras.evaluation.classifier import classify, find_classifier
-    from pcnn_keras.evaluation.visible import load_bound, surprise, unlike
+    from pcnn_keras.evaluation.classifier import classify
+    from pcnn_keras.evaluation.visible import surprise, unlike
     from pcnn_keras.inference.sampling import inpaint
 
-    bound, classifier = load_bound(flags.model), find_classifier(flags.model, model.config)
+    bound, classifier = judges
     folders = Folders(output) if many(flags, cases) else None
     parts: list[Drawn] = []
     begun = 0
@@ -200,14 +208,19 @@ def main():
 
     # Graph rewrites take seconds before the first draw, and make drawing itself hardly faster.
     import_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    from pcnn_keras.evaluation.classifier import find_classifier
+    from pcnn_keras.evaluation.visible import load_bound
     from pcnn_keras.network.model import load
     from pcnn_keras.plots import MOST_ROWS, MOST_SHOWN
 
+    given = files_read(flags, config, files, masks)
+    expect_room(flags.output, files.paths if many(flags, files) else [], given)
     cases = files or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    earlier = files_of(flags.output)
+    judges = load_bound(flags.model), find_classifier(flags.model, config)
+    earlier = {path for path in files_of(flags.output) if path.resolve() not in given}
     with replacing_all(flags.output) as aside:
-        drawn = draw(flags, model, cases, groups if files else in_groups(cases, flags, masks), aside)
+        drawn = draw(flags, judges, model, cases, groups if files else in_groups(cases, flags, masks), aside)
         first_rows = drawn.part(0, MOST_ROWS)
         labels = [*map(label, first_rows.cases)]
         written = [*save_completions(aside, *stacked(drawn.cases), drawn.completions, config.num_levels, drawn.kept,
@@ -216,7 +229,7 @@ def main():
             written.append(aside / PROGRESSION)
             draw_progressions(written[-1], model, first_rows, labels)
         new = {flags.output / path.relative_to(aside) for path in aside.rglob("*")}
-    remove(earlier - new, filter(None, (*(flags.image or []), *map(Path, flags.mask or []), flags.mask_dir)))
+    remove(earlier - new)
     if len(drawn.cases) > MOST_ROWS or drawn.kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")

@@ -105,14 +105,20 @@ def start(flags):
         output = choose_output(flags, config.dataset)
     if config.dataset == "folder" and not flags.data_dir:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
-    if config.dataset == "folder" or config.dataset == "celeba" and holds_images(flags.data_dir):
-        if output.resolve().is_relative_to(Path(flags.data_dir).resolve()):
-            raise InputError(f"--output {output} lies in --data-dir {flags.data_dir}: the pictures of the run would be "
-                             "taken for images of the set.")
+    of_files = config.dataset == "folder" or config.dataset == "celeba" and holds_images(flags.data_dir)
+    if of_files and not flags.resume and _is_looked_at(output.resolve(), Path(flags.data_dir).resolve()):
+        raise InputError(f"--output {output} lies in --data-dir {flags.data_dir}: the pictures of the run would be "
+                         "taken for images of the set.")
     side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
     for spec in config.replace(**given(flags), **side).masks:
         mask_kind(spec)
     return config, output
+
+
+def _is_looked_at(path, folder):
+    """Whether a folder is another one, or is below it but in no hidden folder."""
+    return path.is_relative_to(folder) and not any(
+        name.startswith(".") for name in path.relative_to(folder).parts)
 
 
 def main():

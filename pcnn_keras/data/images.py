@@ -19,7 +19,7 @@ from pcnn_keras.errors import InputError, shown
 from pcnn_keras.quiet import silence
 
 COMPLETIONS = {"grid.png", "samples.npz"}
-"""In a folder that holds them, images are drawn ones."""
+"""What `sample.py` leaves in a folder, and a grid in those that it makes in it: images there are drawn ones."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -35,7 +35,7 @@ def list_images(folder: Path | str, below: bool = False) -> list[Path]:
 
     Args:
         folder: where they are.
-        below: True for those of the folders below it, too, but of hidden ones, and of such as `sample.py` has filled.
+        below: True for those of the folders below it, too, but of hidden ones, and without what `sample.py` has drawn.
             Links to folders are not followed.
 
     Raises:
@@ -58,10 +58,10 @@ def _below(folder):
         raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
     for place, folders, names in os.walk(folder, onerror=refused):
-        if COMPLETIONS.issubset(names):
-            folders.clear()
-            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if COMPLETIONS.issubset(names):
+            folders[:] = [name for name in folders if not os.path.exists(os.path.join(place, name, "grid.png"))]
+            names = [name for name in names if name not in ("grid.png", "progression.png")]
         yield from (Path(place, name) for name in names)
 
 

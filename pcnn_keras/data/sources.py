@@ -159,7 +159,7 @@ def _digits(prepare):
 def holds_images(folder: Path | str | None) -> bool:
     """Whether there are images in it, those of folders below not counted."""
     return folder is not None and os.path.isdir(folder) and any(
-        name.lower().endswith(SUFFIXES) for name in os.listdir(folder))
+        name.lower().endswith(SUFFIXES) and not name.startswith(".") for name in os.listdir(folder))
 
 
 def _folder(folder, prepare):
@@ -222,10 +222,12 @@ def _tfds(name, data_dir, feature, prepare):
             decoded = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=wanted))
             others = (example[feature] for example in decoded)
             some = list(islice(others, 100))
-            _expect_room(name, count, prepare(some[0]))
             values: Iterable = chain(some, others)
             if feature == "image" and max(map(np.max, some)) <= 1:  # such as binarized_mnist
-                values = (np.uint8(255) * image for image in values)
+                values = ((255 * image).round().astype(np.uint8) for image in values)
+            elif feature == "image" and some[0].dtype != np.uint8:
+                raise InputError(f"The images of {name!r} are not of bytes, but of {some[0].dtype}.")
+            _expect_room(name, count, prepare(some[0]))
             found, stated = _stack([prepare(value) for value in values], name), builder.info.splits[split].num_examples
             if len(found) != stated:
                 raise ValueError(f"{split} holds {len(found)} of {stated} images")

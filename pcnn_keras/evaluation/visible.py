@@ -42,8 +42,8 @@ def surprise(model, completed, masks):
     """z of the visible pixels of images.
 
     Args:
-        completed: levels `(n, height, width, channels)`, a completion of each image, drawn at temperature 1 and chosen
-            by nothing, as those are that the bound is found with.
+        completed: levels `(n, height, width, channels)`, a completion of each image. The bound is found with ones drawn
+            at temperature 1; another temperature, or a choice by importance, changes z somewhat.
         masks: `(n, height, width, 1)`, 1 = visible.
 
     Returns:

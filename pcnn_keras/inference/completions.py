@@ -25,7 +25,7 @@ class Completions(NamedTuple):
         return self.take(np.argsort(-self.log_likelihood, axis=-1, kind="stable"))
 
     def first(self) -> np.ndarray:
-        """The levels of the one that was drawn first, of each image: it is chosen by no likelihood."""
+        """Of each image, the levels of the one that was drawn first, whatever its likelihood."""
         return self.take(self.draw.argmin(axis=-1)[..., None]).samples.squeeze(-4)
 
     def take(self, index: np.ndarray) -> "Completions":

@@ -1,5 +1,6 @@
 """What a run leaves for people: weights, history and pictures; and whether there is room for it."""
 
+import json
 import os
 import resource
 import shutil
@@ -8,10 +9,10 @@ from contextlib import suppress
 import keras
 import numpy as np
 
-from pcnn_keras.config import Config
+from pcnn_keras.config import VERSION, Config
 from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import CHECKPOINT, replacing
+from pcnn_keras.files import CHECKPOINT, RUN, replacing
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
@@ -22,6 +23,10 @@ COPIES = 10
 
 SMALL_FILES = 5_000_000
 """Bytes of pictures, history and graphs, roughly."""
+
+
+REPLACED = ("config.json", RUN, HISTORY, "last.keras", "curves.png", "completions.png", "visible.json")
+"""What else of another program's would be lost."""
 
 
 class RunFiles(keras.callbacks.Callback):
@@ -70,7 +75,7 @@ def check_output(output):
     """
     if any(os.path.exists(output / name) for name in ("model.keras", CHECKPOINT)):
         raise InputError(f"{output} holds a model already (use --resume, or another --output).")
-    there = [name for name in ("config.json", HISTORY, "curves.png", "completions.png") if (output / name).exists()]
+    there = [name for name in REPLACED if os.path.exists(output / name)]
     if there and not _is_begun(output):
         raise InputError(f"{output} holds a {there[0]} that is of no run: another --output is needed.")
     existing = _existing(output)
@@ -79,9 +84,9 @@ def check_output(output):
 
 
 def _is_begun(output):
-    with suppress(InputError):
+    with suppress(InputError, OSError, ValueError):
         Config.load(output / "config.json")
-        return True
+        return VERSION in json.loads((output / "config.json").read_text(encoding="utf-8"))
     return False
 
 

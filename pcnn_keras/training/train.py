@@ -77,13 +77,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     callbacks = [*expect_kind("callbacks", callbacks, Iterable)]
     strategy = Single() if strategy is None else expect_kind("strategy", strategy, Single)
     keeping = Keeping() if keeping is None else expect_kind("keeping", keeping, Keeping)
-    draw = masks if callable(masks) else None
-    if draw:
-        config = config.replace(masks=(_name(draw),))
-    elif masks is not None:
-        if isinstance(masks, str) or not isinstance(masks, Iterable):
-            raise InputError(f"`masks` must be a list of mask specifications or a function. Received: {shown(masks)}.")
-        config = config.replace(masks=tuple(masks))
+    config, draw = _with_masks(config, masks)
     _check_images(config, images, strategy.replicas)
     _check_masks(config, draw)
     if resume:
@@ -131,6 +125,17 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                 if run.step == began:
                     break  # Keras has a limit of its own, KERAS_MAX_EPOCHS
     return model
+
+
+def _with_masks(config, masks):
+    """The settings with a caller's masks, and the function that draws them, or None."""
+    if masks is None:
+        return config, None
+    if callable(masks):
+        return config.replace(masks=(_name(masks),)), masks
+    if isinstance(masks, str) or not isinstance(masks, Iterable):
+        raise InputError(f"`masks` must be a list of mask specifications or a function. Received: {shown(masks)}.")
+    return config.replace(masks=tuple(masks)), None
 
 
 @contextmanager

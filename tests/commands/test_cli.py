@@ -36,6 +36,8 @@ for line in sys.stdin:
             runpy.run_path(sys.argv[0], run_name="__main__")
         except SystemExit as end:
             said[line.strip()] = end.code, out.getvalue(), errors.getvalue()
+        except Exception as error:
+            said[line.strip()] = 1, out.getvalue(), repr(error)
 print(json.dumps(said))
 """
 
@@ -65,6 +67,8 @@ def make_folders(tmp_path):
     TINY.save(tmp_path / "untrained" / "config.json")
     (tmp_path / "damaged" / "config.json").write_text("{")
     (tmp_path / "trained" / "model.keras").touch()
+    (tmp_path / "of_something_else").mkdir()
+    (tmp_path / "of_something_else" / "config.json").write_text("{}")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "history.csv").write_text("of something else")
     (tmp_path / "text.png").write_text("not an image")
@@ -147,6 +151,7 @@ train.py --dataset digits --batch-size 5000
 train.py --dataset digits --output trained
 train.py --dataset digits --output other
 train.py --dataset digits --output damaged
+train.py --dataset digits --output of_something_else
 train.py --dataset digits --output text.png
 train.py --dataset digits --masks left:9
 train.py --dataset digits --output text.png/below
@@ -215,7 +220,8 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call_here,
     """Train, then sample, in small; TensorFlow's start-up log stays away."""
     flags = ("--dataset digits --epochs 1 --steps-per-epoch 3 --batch-size 8 --filters 4 --depth 1 --num-levels 3 "
              "--size 4 --seed 5").split()
-    trained = subprocess.run([sys.executable, ROOT / "train.py", *flags], cwd=tmp_path, capture_output=True, text=True)
+    trained = subprocess.run([sys.executable, ROOT / "train.py", *flags], cwd=tmp_path, capture_output=True, text=True,
+                             timeout=200)
     assert (trained.returncode, trained.stderr) == (0, "")
     model = tmp_path / "saved_models" / "digits"
     config = Config.load(model / "config.json")
@@ -414,6 +420,18 @@ def test_colour_gets_its_levels_with_a_preset_for_grey_images_too(trained_with, 
     for more, num_levels in (("", 32), ("--num-levels 4", 4), ("--grayscale", 2)):
         config, _ = trained_with(f"--dataset folder --data-dir . --output ../run --preset mnist {more}")
         assert config.num_levels == num_levels
+
+
+def test_ctrl_c_after_training_says_where_the_model_is_and_how_to_go_on(call_here, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pcnn_keras.training.train.train", lambda *_, **__: None)
+    monkeypatch.setattr(commands_train, "finish", stop)
+    code, _, errors = call_here("train.py --dataset digits --output run")
+    assert code == 1 and errors == (
+        "train.py: The trained model is in run, but its visible.json and its export are not all there. "
+        "To make them: python train.py --output run --resume\n")
 
 
 @pytest.mark.full

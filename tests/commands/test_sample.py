@@ -80,12 +80,41 @@ def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
 
 
 @pytest.mark.parametrize("flags", ["--image samples/a/1-1.png --mask left:2", "--image samples/a --mask left:2",
-                                   "--image photos/a.png --mask samples/a/1-1.png"])
+                                   "--image other --mask left:2", "--image photos/a.png --mask samples/a/1-1.png"])
 def test_what_was_given_is_never_removed(place, tmp_path, flags):
     assert place("--image photos --mask left:2")[0] == 0
     (tmp_path / "link").symlink_to(tmp_path / "samples")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "z.png").symlink_to(tmp_path / "samples" / "a" / "1-1.png")
     assert place(f"{flags} --output link")[0] == 0
     assert (tmp_path / "samples" / "a" / "1-1.png").exists() and not (tmp_path / "samples" / "b").exists()
+
+
+def test_what_was_given_is_never_replaced(place, tmp_path):
+    assert place("--image photos --mask left:2")[0] == 0
+    before = (tmp_path / "samples" / "a" / "1-1.png").read_bytes()
+    for flags in ("--image samples/a/1-1.png photos/a.png --mask left:3", "--image samples/grid.png --mask left:3",
+                  "--image photos --mask samples/a/1-1.png"):
+        code, out, errors = place(flags)
+        assert (code, out, errors.count("\n")) == (2, "", 1) and "was given, and would be replaced" in errors
+    assert (tmp_path / "samples" / "a" / "1-1.png").read_bytes() == before
+
+
+def test_an_earlier_run_s_files_go_where_images_lie_around_them(place, tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "photos" / "a.png")
+    assert place("--image . --mask left:2")[0] == 0
+    assert place("--image . --mask left:2 --keep-best 1")[0] == 0
+    assert {path.name for path in (tmp_path / "samples" / "a").iterdir()} == {"grid.png", "1-1.png"}
+
+
+@pytest.mark.parametrize("name, image", [("a", "photos"), ("results.jsonl/below", "photos/a.png")])
+def test_what_stands_in_the_way_is_said_before_anything_is_drawn(place, tmp_path, monkeypatch, name, image):
+    monkeypatch.setattr(sample, "draw", None)
+    path = tmp_path / "samples" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    code, out, errors = place(f"--image {image} --mask left:2")
+    assert (code, out, errors.count("\n")) == (2, "", 1) and "cannot be written: it is no" in errors
 
 
 @pytest.mark.parametrize("where", ["save_image", "save_completions", "draw_progressions"])

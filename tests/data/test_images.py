@@ -145,11 +145,13 @@ def test_an_image_of_the_right_size_stays_as_it_is():
 
 def test_listing_is_sorted_and_of_images_only(tmp_path):
     for name in ("b.PNG", "a.jpg", "notes.txt", "c", "._a.jpg", "samples/grid.png", "samples/samples.npz",
-                 "samples/d/e.png", "below/grid.png", ".hidden/f.png"):
+                 "samples/d/1-1.png", "samples/d/grid.png", "samples/mine/e.png", "samples/f.png", "below/grid.png",
+                 ".hidden/g.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
-    assert [path.name for path in list_images(tmp_path, below=True)] == ["a.jpg", "b.PNG", "grid.png"]
+    assert [path.name for path in list_images(tmp_path, below=True)] == [
+        "a.jpg", "b.PNG", "grid.png", "f.png", "e.png"]
 
 
 def test_listing_a_folder_without_images_or_no_folder_is_a_mistake(tmp_path):
