@@ -1,5 +1,6 @@
 """Trains a Pixel Constrained CNN, or goes on with a run that was stopped."""
 
+import os
 import shlex
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -72,7 +73,7 @@ def choose_output(flags, dataset):
     if not dataset:
         raise InputError("--resume needs --dataset or --output to find the run.")
     used, count = None, 1
-    while (folder := Path("saved_models", dataset + (f"-{count}" if count > 1 else ""))).exists():
+    while os.path.lexists(folder := Path("saved_models", dataset + (f"-{count}" if count > 1 else ""))):
         used, count = folder, count + 1
     if flags.resume and not used:
         raise InputError(f"There is no run to resume in {folder}.")

@@ -4,7 +4,7 @@ const HIDDEN = [70, 105, 160];  // as in plots.py
 const canvas = element.querySelector('canvas'), context = canvas.getContext('2d');
 const brush = element.querySelector('input');
 const undo = element.querySelector('[data-undo]');
-let value, tool = 'hide', last = null, before = [];
+let value, tool = 'hide', pointer, last = null, before = [];
 
 function show() {
   const picture = context.createImageData(value.width, value.height);
@@ -71,18 +71,23 @@ function paint(event) {
   show();
 }
 
-function stop() {
-  if (!last) return;
+function stop(event) {
+  if (!last || event.pointerId != pointer) return;
   last = null;
   hand_back();
 }
 
 canvas.addEventListener('pointerdown', event => {
-  canvas.setPointerCapture(event.pointerId);
+  if (event.button || last) return;  // of several fingers, the first one paints
+  pointer = event.pointerId;
+  canvas.setPointerCapture(pointer);
   remember([...before, copy(value)]);
   paint(event);
 });
-canvas.addEventListener('pointermove', event => { if (last) paint(event); });
+canvas.addEventListener('pointermove', event => {
+  if (!event.buttons) stop(event);  // it was let go where nobody saw it
+  else if (last && event.pointerId == pointer) paint(event);
+});
 canvas.addEventListener('pointerup', stop);
 canvas.addEventListener('pointercancel', stop);
 element.querySelector('.tools').addEventListener('click', event => {

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from threading import Lock
 
 import gradio as gr
 import numpy as np
@@ -50,7 +51,27 @@ def any_seed():
     return int(np.random.default_rng().integers(LARGEST_SEED))
 
 
-def next_seed(seed):
+class Turns:
+    """Of what a session draws or plays, only what was begun last is shown, however long the others go on."""
+
+    def __init__(self):
+        self._last = 0
+
+    def begin(self):
+        """A new turn: a function that says whether it is still the last one."""
+        self._last += 1
+        mine = self._last
+        return lambda: mine == self._last
+
+
+def stop(drawings, playings):
+    """What is being drawn or played is not shown any more."""
+    drawings.begin()
+    playings.begin()
+
+
+def next_seed(seed, drawings, playings):
+    stop(drawings, playings)
     return (seed + 1) % (LARGEST_SEED + 1)
 
 
@@ -73,9 +94,15 @@ def show_all(result, chosen):
     return gr.Slider(value=drawn), *show(result, drawn, chosen)
 
 
-def forget():
+def forget(drawings, playings):
     """Completions of a picture that has changed go: no result, nothing shown."""
-    return None, "<p>The picture has changed: press Complete.</p>", "", "", 0, "", gr.File(visible=False)
+    stop(drawings, playings)
+    return None, '<p role="status">The picture has changed: press Complete.</p>', "", "", 0, "", gr.File(visible=False)
+
+
+def repaint(drawings, playings):
+    """The same of a picture that was painted on: what is hidden is no mask of the list any more."""
+    return None, None, *forget(drawings, playings)
 
 
 def pressed(event, count):
@@ -87,18 +114,25 @@ def pressed(event, count):
 
 
 @in_words()
-def choose_completion(result, kept, event: gr.EventData):
+def choose_completion(result, kept, playings, event: gr.EventData):
+    playings.begin()
     return show(result, kept, pressed(event, kept)) if result else (gr.skip(),) * 4
 
 
-def play(result, chosen):
+def play(result, chosen, playings):
+    is_last = playings.begin()
     with in_words():
-        yield from progression(result, chosen) if result else ()
+        for stage in progression(result, chosen) if result else ():
+            if not is_last():
+                return
+            yield stage
 
 
 def download(result, kept):
+    if not result:
+        return gr.skip()
     folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
-    return gr.File([str(path) for path in save(result, kept, folder)], visible=True) if result else gr.skip()
+    return gr.File([str(path) for path in save(result, kept, folder)], visible=True)
 
 
 class ModelHandlers:
@@ -109,25 +143,28 @@ class ModelHandlers:
     """
 
     def __init__(self, folders):
-        self._folders = folders
+        self._folders, self._lock = folders, Lock()
 
     def _open(self, name):
         if not (isinstance(name, str) and name in self._folders):
             raise InputError(f"The page has no model {shown(name)}.")
-        return open_model(self._folders[name])
+        with self._lock:  # two at a time would load it twice
+            return open_model(self._folders[name])
 
     def _config(self, name):
         return self._open(name).model.config
 
     @in_words()
-    def choose_model(self, name):
+    def choose_model(self, name, drawings, playings):
         opened = self._open(name)
+        stop(drawings, playings)
         return (example_buttons(opened), first_canvas(opened),
-                gr.Dropdown(choices=presets(opened.model.config), value=None))
+                gr.Dropdown(choices=presets(opened.model.config), value=None), None)
 
     @in_words()
-    def choose_example(self, name, spec, event: gr.EventData):
+    def choose_example(self, name, spec, drawings, playings, event: gr.EventData):
         opened = self._open(name)
+        stop(drawings, playings)
         return first_canvas(opened, pressed(event, len(opened.examples)), spec)
 
     @in_words()
@@ -136,29 +173,39 @@ class ModelHandlers:
         image, done = read_upload(path, config, way)
         if done:
             gr.Info(f"{done[0].upper()}{done[1:]}.")
-        return canvas(image, make_mask("all", config, 0), config.num_levels), None
+        return canvas(image, make_mask("all", config, 0), config.num_levels), None, None
 
     @in_words()
     def blank(self, name):
         config = self._config(name)
         image = np.zeros((config.height, config.width, config.channels), int)
-        return canvas(image, make_mask("all", config, 0), config.num_levels), None
+        return canvas(image, make_mask("all", config, 0), config.num_levels), None, None
 
-    @in_words()
-    def set_mask(self, name, value, spec):
+    def _masked(self, name, value, spec):
         config = self._config(name)
         image, _ = painted(value, config)
-        return canvas(image, make_mask(spec or "all", config, any_seed()), config.num_levels)
+        return canvas(image, make_mask(spec, config, any_seed()), config.num_levels)
+
+    @in_words()
+    def set_mask(self, name, value, spec, masked, drawings, playings):
+        """The picture under a mask of the list; nothing, if that is there: Gradio calls this when the list is left."""
+        if not spec or spec == masked:
+            return (gr.skip(),) * 9
+        return self._masked(name, value, spec), spec, *forget(drawings, playings)
 
     @in_words()
     def set_blobs(self, name, value):
-        return self.set_mask(name, value, self._config(name).blobs), None
+        return self._masked(name, value, self._config(name).blobs), None, None
 
-    def draw_completions(self, name, value, count, temperature, seed, importance=False):
+    def draw_completions(self, name, value, count, temperature, seed, importance, drawings, playings):
+        playings.begin()
+        is_last = drawings.begin()
         with in_words():
             opened = self._open(name)
             image, mask = painted(value, opened.model.config)
             for result in complete(opened, image, mask, count, temperature, seed, importance):
+                if not is_last():
+                    return
                 drawn = len(result.completions.draw)
                 slider = gr.Slider(maximum=max(drawn, 2), value=drawn, interactive=drawn > 1)
                 yield result, slider, *show(result, drawn, 0), "", gr.File(visible=False)

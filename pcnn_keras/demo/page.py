@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.demo import handlers
-from pcnn_keras.demo.handlers import ModelHandlers, first_canvas
+from pcnn_keras.demo.handlers import ModelHandlers, Turns, first_canvas
 from pcnn_keras.demo.parts import CANDIDATES, MOST, example_buttons, open_model, presets
 from pcnn_keras.errors import InputError
 
@@ -77,29 +77,33 @@ def build(folders):
                                lines=1, interactive=False, wrap_lines=True, elem_id="command")
                 download_button = gr.Button("Make files to download", size="sm", elem_id="download")
                 files = gr.File(label="Files", visible=False, elem_id="files")
-        result, chosen = gr.State(), gr.State(0)
+        result, chosen, masked = gr.State(), gr.State(0), gr.State()  # masked: the mask of the list that was taken last
+        turns = [gr.State(Turns()), gr.State(Turns())]
 
+        # Nothing cancels anything: Gradio would skip or kill what comes next. What is of an earlier turn ends itself.
         shown = [tiles, details, line, chosen]
-        drawing = {"fn": models.draw_completions, "inputs": [model, picture, count, temperature, seed, importance],
-                   "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal"}
-        playing = play_button.click(handlers.play, [result, chosen], moving, show_progress="hidden")
-        running = [
-            playing, page.load(**drawing), go.click(**drawing, cancels=playing, api_name="complete"),
-            model.change(models.choose_model, model, [examples, picture, preset], cancels=playing).success(**drawing),
-            others.click(handlers.next_seed, seed, seed, cancels=playing).success(**drawing),
-            examples.select(models.choose_example, [model, preset], picture, cancels=playing).success(**drawing)]
-        painted = [picture, preset]  # no mask of the list any more
-        forgetting = {"fn": handlers.forget, "outputs": [result, *shown, moving, files], "cancels": running,
-                      "show_progress": "hidden"}
+        latest = {"trigger_mode": "always_last"}  # what is pressed while it runs comes after it
+        drawing = {"fn": models.draw_completions,
+                   "inputs": [model, picture, count, temperature, seed, importance, *turns],
+                   "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal", **latest}
+        page.load(**drawing)
+        go.click(handlers.stop, turns, show_progress="hidden", api_visibility="private").success(
+            **drawing, api_name="complete")
+        model.change(models.choose_model, [model, *turns], [examples, picture, preset, masked]).success(**drawing)
+        others.click(handlers.next_seed, [seed, *turns], seed).success(**drawing)
+        examples.select(models.choose_example, [model, preset, *turns], picture, trigger_mode="multiple").success(
+            **drawing)
+        painted, forgotten = [picture, preset, masked], [result, *shown, moving, files]
+        forgetting = {"fn": handlers.forget, "inputs": turns, "outputs": forgotten, "show_progress": "hidden"}
         upload_button.upload(models.upload, [model, upload_button, way], painted).success(**forgetting)
         blank_button.click(models.blank, model, painted).success(**forgetting)
-        preset.input(models.set_mask, [model, picture, preset], picture).success(**forgetting)
         blobs_button.click(models.set_blobs, [model, picture], painted).success(**forgetting)
-        picture.input(**forgetting)
-        picture.input(lambda: None, None, preset, show_progress="hidden", api_visibility="private")
-        kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", trigger_mode="always_last")
+        preset.input(models.set_mask, [model, picture, preset, masked, *turns], [picture, masked, *forgotten])
+        picture.input(handlers.repaint, turns, [preset, masked, *forgotten], show_progress="hidden", **latest)
+        kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", **latest)
         all_button.click(handlers.show_all, [result, chosen], [kept, *shown], show_progress="hidden")
-        tiles.select(handlers.choose_completion, [result, kept], shown, show_progress="hidden")
+        tiles.select(handlers.choose_completion, [result, kept, turns[1]], shown, show_progress="hidden")
+        play_button.click(handlers.play, [result, chosen, turns[1]], moving, show_progress="hidden", **latest)
         download_button.click(handlers.download, [result, kept], files)
     check_requests(page)
     return page

@@ -66,7 +66,7 @@ class Result(NamedTuple):
     candidates: int | None = None
 
 
-@functools.lru_cache(maxsize=4)
+@functools.cache
 def open_model(folder):
     """Loads a model and has it draw once, so that the next time is quick."""
     model = load(folder)
@@ -177,16 +177,16 @@ def figure(name, image, text, below=""):
             f'<a download="{name.lower()}.png" href="{source}">PNG</a>{below}</figcaption></figure>')
 
 
-def buttons(each):
-    """A grid of HTML buttons."""
-    return f'<div class="buttons">{"".join(each)}</div>'
+def buttons(each, width):
+    """A grid of HTML buttons with pictures, which have room for a `width` of so many pixels."""
+    return f'<div class="buttons" style="--side: {width + 12}px">{"".join(each)}</div>'
 
 
 def example_buttons(opened):
     """The pictures to begin with, as HTML."""
     shown = to_bytes(opened.examples, opened.model.config.num_levels)
-    return buttons(f'<button data-index="{i}">{picture(pixels, f"example {i + 1}")}</button>'
-                   for i, pixels in enumerate(shown))
+    return buttons((f'<button data-index="{i}">{picture(pixels, f"example {i + 1}")}</button>'
+                    for i, pixels in enumerate(shown)), shown.shape[2])
 
 
 def completion_buttons(result, kept, chosen):
@@ -197,11 +197,11 @@ def completion_buttons(result, kept, chosen):
     legend = ("<p>Log-likelihood of what was drawn, in nats: the higher, the likelier. "
               "The bar is full for the likeliest and empty for the least likely of all drawn."
               f"{' In bold: what a classifier takes it for.' * bool(result.classes)}</p>")
-    return legend + buttons(
+    return legend + buttons((
         f'<button data-index="{i}" aria-pressed="{str(i == chosen).lower()}">'
         f'{picture(pixels, f"completion {i + 1}, log-likelihood {value:.1f} nats")}'
         f'<span class="bar"><span style="width:{length:.0%}"></span></span><small>{name}{value:.1f}</small></button>'
-        for i, (pixels, name, value, length) in enumerate(zip(shown, names, nats, bar_lengths(nats))))
+        for i, (pixels, name, value, length) in enumerate(zip(shown, names, nats, bar_lengths(nats)))), shown.shape[2])
 
 
 def mean_and_probability(result, kept, chosen):

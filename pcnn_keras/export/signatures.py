@@ -58,8 +58,14 @@ def signatures(model):
         """What the model reads of slice k."""
         return examples(image, mask, config.num_levels, k, config.slices)[0]
 
-    def logits(image, mask):
-        return join([model(read(image, mask, k))["logits"] for k in range(config.slices**2)], config.slices)
+    def of_logits(function, shape, image, mask):
+        """A function of logits, images and masks, `CHUNK` images at a time: many would fill the server's memory."""
+        def of_some(numbers):
+            x, m = tf.gather(image, numbers), tf.gather(mask, numbers)
+            logits = join([model(read(x, m, k))["logits"] for k in range(config.slices**2)], config.slices)
+            return [function(logits, x, m)]
+
+        return _in_chunks(of_some, 0, tf.shape(image)[0], [(tf.float32, shape)])[0]
 
     def inpaint(image, mask, num_samples, temperature, seed):
         image, mask, num_samples, temperature, seed = _shaped(
@@ -94,12 +100,13 @@ def signatures(model):
 
     def log_likelihood(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        return {"log_likelihood": score(logits(image, mask), image, mask)}
+        return {"log_likelihood": of_logits(score, (), image, mask)}
 
     def pixel_probabilities(image, mask):
         image, mask = checked(*_shaped(image=image, mask=mask))
-        probabilities = tf.nn.softmax(logits(image, mask))
-        return {"probabilities": certain_where_visible(probabilities, image, mask)}
+        return {"probabilities": of_logits(
+            lambda logits, x, m: certain_where_visible(tf.nn.softmax(logits), x, m),
+            (*size, config.channels, config.num_levels), image, mask)}
 
     scalars = [tf.TensorSpec((), tf.int32, name="num_samples"), tf.TensorSpec((), tf.float32, name="temperature"),
                tf.TensorSpec((), tf.int64, name="seed")]

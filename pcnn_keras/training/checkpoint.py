@@ -35,7 +35,8 @@ class Checkpoint:
         self.step = None
         self._run, self._writes, self._write = run, writes, write
         self._path = run.folder / CHECKPOINT
-        self._fingerprint = zlib.crc32(images.validation.tobytes(), zlib.crc32(images.train.tobytes()))
+        train, validation = (np.ascontiguousarray(part).data for part in (images.train, images.validation))
+        self._fingerprint = zlib.crc32(validation, zlib.crc32(train))
 
     def save(self, model, inside_epoch=False):
         """Keeps the run and what a step changes of a model; inside an epoch, what its metrics have added up, too."""
@@ -80,7 +81,7 @@ class Checkpoint:
             raise InputError(f"{self._path} cannot be read: its weights are of other shapes.")
         for variable, name in _named(model):
             variable.assign(arrays[name])
-        if config.schedule == "constant":
+        if config.schedule == "constant" and config.learning_rate != settings.learning_rate:
             model.optimizer.learning_rate = config.learning_rate
         self._run.go_on_from(*progress)
         self.step = self._run.step

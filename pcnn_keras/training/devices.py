@@ -91,8 +91,7 @@ class Mirrored(Single):
             callbacks.on_epoch_begin(epoch)
             for i in range(options.steps_per_epoch):
                 callbacks.on_train_batch_begin(i)
-                logs = self._strategy.experimental_local_results(steps.train(batches))[0]
-                callbacks.on_train_batch_end(i, {name: float(value) for name, value in logs.items()})
+                callbacks.on_train_batch_end(i, {name: float(value) for name, value in steps.train(batches).items()})
             logs = steps.results()
             model.reset_metrics()
             iterator = iter(shares)
@@ -115,7 +114,8 @@ class _Steps:
 
     @tf.function
     def train(self, batches):
-        return self._strategy.run(self._model.train_step, args=(next(batches),))
+        logs = self._strategy.run(self._model.train_step, args=(next(batches),))  # each of its own share
+        return {name: self._strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
     @tf.function
     def test(self, shares):

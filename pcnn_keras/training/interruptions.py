@@ -12,7 +12,7 @@ from pcnn_keras.training.divergence import Diverged
 class Signals:
     """`with Signals() as signals:` the first signal is only noted, the second ends the program's work.
 
-    Signals are Ctrl-C, SIGTERM, and SIGHUP unless it is ignored, as under nohup.
+    Signals are Ctrl-C, SIGTERM and SIGHUP, but for those that are ignored, as under nohup.
 
     Attributes:
         came: whether one came.
@@ -24,9 +24,9 @@ class Signals:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            hung_up = [signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
             self._before = {number: signal.signal(number, self._note)
-                            for number in (signal.SIGINT, signal.SIGTERM, *hung_up)}
+                            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+                            if signal.getsignal(number) != signal.SIG_IGN}
         return self
 
     def __exit__(self, *_):

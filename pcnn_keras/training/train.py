@@ -105,7 +105,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             if resume:
                 remove_leftovers(output)
             config.save(output / "config.json")
-        held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas).cache()
+        held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas)
         with saying_what_is_kept(run, checkpoint), Signals() as signals:
             keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
             terminal = os.isatty(1)
@@ -122,8 +122,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
                     verbose=0 if not strategy.writes else 1 if terminal else 2))
-                if run.step == began:
-                    break  # Keras has a limit of its own, KERAS_MAX_EPOCHS
+                if run.step == began or keras.config.max_steps_per_epoch():
+                    break  # Keras has a limit of its own, KERAS_MAX_EPOCHS or KERAS_MAX_STEPS_PER_EPOCH
     return model
 
 

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 import urllib.request
 import zipfile
 from io import BytesIO
@@ -209,6 +210,49 @@ def test_a_completion_is_chosen_and_its_progression_plays(desktop):
     wait(lambda: "stage by stage" in desktop.find_element(By.ID, "progression").text, "the last stage")
 
 
+def test_leaving_the_list_of_masks_changes_nothing(desktop):
+    choose_mask(desktop, "random:0.15")
+    wait(lambda: not sources(desktop), "the completions to go")
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(sources(desktop)) == 32, "completions")
+    before, picture = sources(desktop), pixels(desktop, "#canvas canvas")[0]
+    field = desktop.find_element(By.CSS_SELECTOR, "#preset input")
+    for leave in (lambda: field.send_keys(Keys.TAB), desktop.find_element(By.TAG_NAME, "h1").click):
+        field.click()
+        leave()
+    stroke(desktop, [(0.3, 0.3), (0.5, 0.5)])  # no mask of the list any more
+    wait(lambda: not chosen_mask(desktop) and not sources(desktop), "the stroke")
+    painted = pixels(desktop, "#canvas canvas")[0]
+    assert (painted != picture).any()
+    field.click()
+    desktop.find_element(By.TAG_NAME, "h1").click()
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(after := sources(desktop)) == 32 and after != before, "completions of the stroke")
+    np.testing.assert_array_equal(pixels(desktop, "#canvas canvas")[0], painted)
+
+
+def test_what_is_shown_is_of_the_picture_that_stands_there_however_fast_one_clicks(desktop):
+    buttons = desktop.find_elements(By.CSS_SELECTOR, "#examples button")
+    choose_mask(desktop, "left:14")
+    wait(lambda: "has changed" in desktop.find_element(By.ID, "tiles").text, "the mask")
+    for example in (3, 4, 5):
+        buttons[example].click()
+    picture = pixels(desktop, "#examples img")[5]
+
+    def of_the_last():
+        shown = pixels(desktop, "#tiles img")
+        return len(shown) == 32 and all((each[:, :14] == picture[:, :14]).all() for each in shown)
+
+    wait(of_the_last, "completions of the last")
+    desktop.find_element(By.ID, "go").click()
+    desktop.find_element(By.ID, "blobs").click()  # while it draws
+    wait(lambda: "has changed" in desktop.find_element(By.ID, "tiles").text, "the picture to change")
+    time.sleep(5)
+    assert not sources(desktop) and "has changed" in desktop.find_element(By.ID, "tiles").text
+    desktop.find_element(By.ID, "go").click()
+    wait(lambda: len(sources(desktop)) == 32, "completions")
+
+
 def test_results_are_downloaded(desktop):
     desktop.find_element(By.ID, "download").click()
     links = wait(lambda: [a.get_attribute("href") for a in desktop.find_elements(By.CSS_SELECTOR, "#files a")], "files")
@@ -330,13 +374,13 @@ def test_uploads_are_bounded_and_the_server_survives_what_is_sent(address, folde
     for route in routes:
         for body in (b"", b"{", b"[]", b'{"data": []}', b'{"data": [null, null, null, null, null]}',
                      b'{"data": ["/etc", {"levels": 1}, 1e9, "x", -1]}', b'{"data": [["saved_models/grey"], 1.5, 7]}',
-                     *(b'{"data": ["saved_models/grey", %b, 4, 1, %b, false]}' % (canvas, seed)
+                     *(b'{"data": ["saved_models/grey", %b, 4, 1, %b, false, null, null]}' % (canvas, seed)
                        for seed in (b"-1", b'"x"', b"[]") if route == "complete")):
             status, answer = get(f"{address}/gradio_api/call/{route}", body, JSON)
             if status == 200:
                 said = get(f"{address}/gradio_api/call/{route}/{json.loads(answer)['event_id']}")[1]
                 assert b"event: error" in said or route in nothing_to_do, (route, body, said)
     for event in (None, {}, {"index": "x"}, {"index": None}, "index", 7):
-        assert "number of a button" in press(address, "choose_example", ["saved_models/grey", None], event)
+        assert "number of a button" in press(address, "choose_example", ["saved_models/grey", *[None] * 3], event)
     assert get(address)[0] == 200
     assert "Traceback" not in (folder / "log").read_text()

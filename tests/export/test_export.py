@@ -11,6 +11,7 @@ from conftest import MERGES, TINY, assert_same_completions, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import MOST_DRAWS, export
+from pcnn_keras.inference.rows import CHUNK
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,15 @@ def test_bad_input_is_an_invalid_argument_and_the_next_request_is_answered(tiny_
     with pytest.raises(tf.errors.InvalidArgumentError, match=mistake):
         signature(**MISTAKES[mistake](good))
     assert signature(**good)["samples"].shape[:2] == (2, 5)
+
+
+def test_many_images_are_scored_some_at_a_time(tiny_models, exported):
+    image, mask = np.random.default_rng(0).integers(0, 2, (2, 2 * CHUNK + 1, 4, 5, 1), np.int32)
+    loaded = tf.saved_model.load(exported("grey")).signatures
+    for name, function in (("log_likelihood", pcnn.log_likelihood), ("probabilities", pcnn.pixel_probabilities)):
+        answer = loaded["pixel_" * (name == "probabilities") + name](
+            image=tf.constant(image), mask=tf.constant(mask))[name]
+        np.testing.assert_allclose(answer, function(tiny_models["grey"], image, mask), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["log_likelihood", "pixel_probabilities"])

@@ -20,7 +20,7 @@ import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, replacing, replacing_all
 from pcnn_keras.training.divergence import Diverged
-from pcnn_keras.training.interruptions import saying_what_is_kept
+from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.precision import OPTIONS
 from pcnn_keras.training.run import Keeping
 from pcnn_keras.training.run_files import check_space
@@ -195,6 +195,16 @@ def test_of_several_files_all_are_written_or_none(tmp_path):
     assert {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()} == {"0": 5, "1": 5000}
     with pytest.raises(InputError, match="^of another kind$"), replacing_all(tmp_path / "out"):
         raise InputError("of another kind")
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not signals.came and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):

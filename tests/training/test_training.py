@@ -219,11 +219,13 @@ def test_a_callback_may_end_the_run_early_and_it_may_be_resumed(tmp_path, run):
     assert len(history(tmp_path)) == CONFIG.epochs
 
 
-def test_a_run_ends_where_keras_has_a_limit_of_its_own(tmp_path, request):
-    keras.config.set_max_epochs(1)
-    request.addfinalizer(lambda: keras.config.set_max_epochs(None))
+@pytest.mark.parametrize("limit, steps", [("max_epochs", [5]), ("max_steps_per_epoch", [1, 2])])
+def test_a_run_ends_where_keras_has_a_limit_of_its_own(tmp_path, request, limit, steps):
+    limit_to = getattr(keras.config, f"set_{limit}")
+    limit_to(1)
+    request.addfinalizer(lambda: limit_to(None))
     pcnn.train(SMALLER, IMAGES, tmp_path, keeping=Keeping(pictures=False))
-    assert len(history(tmp_path)) == 1
+    assert [row["step"] for row in history(tmp_path)] == steps
 
 
 def test_two_runs_do_not_write_one_folder_at_once(tmp_path):
