@@ -44,6 +44,16 @@ class AtStep(keras.callbacks.Callback):
             self._action()
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """No signal is ignored, as some are in what a shell runs in the background."""
+    before = {number: signal.signal(number, signal.default_int_handler)
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def signalling(step, number=signal.SIGINT):
     """The callbacks that raise a signal in a step."""
     return [AtStep(step, lambda: signal.raise_signal(number))]
@@ -94,16 +104,8 @@ def test_a_callback_that_ends_training_inside_an_epoch_leaves_a_checkpoint_of_th
         assert "metric/000" in file, "what the epoch has added up"
 
 
-@pytest.fixture
-def heeding():
-    """Ctrl-C interrupts, which a shell's background job ignores."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.full
-def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, uninterrupted, heeding):
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, uninterrupted):
     def twice():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
