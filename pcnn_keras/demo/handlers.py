@@ -143,12 +143,12 @@ class ModelHandlers:
     """
 
     def __init__(self, folders):
-        self._folders, self._lock = folders, Lock()
+        self._folders, self._locks = folders, {name: Lock() for name in folders}
 
     def _open(self, name):
         if not (isinstance(name, str) and name in self._folders):
             raise InputError(f"The page has no model {shown(name)}.")
-        with self._lock:  # two at a time would load it twice
+        with self._locks[name]:  # two at a time would load it twice
             return open_model(self._folders[name])
 
     def _config(self, name):
