@@ -16,6 +16,9 @@ CHECKPOINT = "checkpoint.npz"
 RUN = "run.json"
 """In the folder of a run, what is true on this machine alone: where its images are. It goes along with no model."""
 
+COMPLETIONS, PROGRESSION = ("grid.png", "samples.npz"), "progression.png"
+"""What completions are kept in, and how one was drawn; a grid is in each image's own folder, too."""
+
 CLASSIFIER = "classifier.keras"
 """In the folder of a model, what judges how real its completions look."""
 

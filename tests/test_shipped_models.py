@@ -1,5 +1,6 @@
 """The models in saved_models/: complete, small, good at what they say."""
 
+import json
 import subprocess
 import sys
 
@@ -37,6 +38,14 @@ def test_its_weights_are_those_that_its_examples_are_likely_with(folder):
     height, width = images.shape[1:3]
     masks = np.stack([pcnn.parse_mask(f"bottom:{height // 4}", height, width)(0)] * len(images))
     assert pcnn.log_likelihood(model, images, masks).sum() == pytest.approx(NATS[folder.name], rel=1e-3)
+
+
+def test_pages_have_the_figure_of_the_evaluation_that_was_asked_for():
+    result = json.loads((ROOT / "saved_models" / "mnist" / "evaluation.json").read_text())
+    nats = result["masks"]["blobs"]["sum_nats_per_image"]["mean"]
+    assert result["images"] == 1000 and nats <= 49
+    for page in ("README.md", "docs/results.md", "saved_models/README.md", "saved_models/mnist/README.md"):
+        assert f"{nats:.1f}" in (ROOT / page).read_text(encoding="utf-8"), page
 
 
 def test_sample_with_no_flag(tmp_path):

@@ -17,11 +17,11 @@ from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import PARAMETERS
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import make_folder, replacing
+from pcnn_keras.files import COMPLETIONS, PROGRESSION, make_folder, replacing
 from pcnn_keras.inference.completions import Completions, save_grid
 
-RESULTS, PROGRESSION = "results.jsonl", "progression.png"
-OWN = ("grid.png", "samples.npz", RESULTS)
+RESULTS = "results.jsonl"
+OWN = (*COMPLETIONS, PROGRESSION, RESULTS)
 PICTURE = re.compile(r"grid\.png|\d+-\d+\.png")
 
 
@@ -147,7 +147,7 @@ def expect_room(output, files, given):
     Raises:
         InputError: if something else is there, or one of those that were given.
     """
-    places, folders = [output / name for name in (*OWN, PROGRESSION)], Folders(output)
+    places, folders = [output / name for name in OWN], Folders(output)
     for folder in map(folders.of, map(str, files)):
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"{folder} cannot be written: it is no folder.")
@@ -163,7 +163,7 @@ class Folders:
     """Of each image a folder of its name in `output`; of two of one name, the second gets a number."""
 
     def __init__(self, output: Path):
-        self._output, self._taken = output, {*OWN, PROGRESSION}
+        self._output, self._taken = output, {*OWN}
 
     def of(self, file: str) -> Path:
         """The next image's."""

@@ -13,7 +13,6 @@ from pcnn_keras.commands.datasets import data_dir, model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
 from pcnn_keras.commands.results import (
-    PROGRESSION,
     RESULTS,
     Drawn,
     Folders,
@@ -32,7 +31,7 @@ from pcnn_keras.data.masks import mask_kind
 from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.data.sources import holds_images
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import replacing_all
+from pcnn_keras.files import PROGRESSION, replacing_all
 from pcnn_keras.inference.completions import save_completions
 from pcnn_keras.quiet import import_tensorflow
 

@@ -16,10 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pcnn_keras.config import Config
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError, shown
+from pcnn_keras.files import COMPLETIONS, PROGRESSION
 from pcnn_keras.quiet import silence
-
-COMPLETIONS = {"grid.png", "samples.npz"}
-"""What `sample.py` leaves in a folder, and a grid in those that it makes in it: images there are drawn ones."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -59,9 +57,9 @@ def _below(folder):
 
     for place, folders, names in os.walk(folder, onerror=refused):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if COMPLETIONS.issubset(names):
-            folders[:] = [name for name in folders if not os.path.exists(os.path.join(place, name, "grid.png"))]
-            names = [name for name in names if name not in ("grid.png", "progression.png")]
+        if set(COMPLETIONS) <= set(names):  # what `sample.py` has drawn
+            folders[:] = [name for name in folders if not os.path.exists(os.path.join(place, name, COMPLETIONS[0]))]
+            names = [name for name in names if name not in (*COMPLETIONS, PROGRESSION)]
         yield from (Path(place, name) for name in names)
 
 
