@@ -41,6 +41,7 @@ class Setting(NamedTuple):
         choices: the values that there are; (): not so few.
         flag: such as "--max-blobs"; None: the field's own name; "": there is no flag.
         changeable: whether it may change while a run goes on: network, images and masks stay as they are.
+        network: whether the weights' shapes depend on it.
     """
 
     help: str = ""
@@ -50,6 +51,7 @@ class Setting(NamedTuple):
     choices: tuple = ()
     flag: str | None = None
     changeable: bool = False
+    network: bool = False
 
     def expected(self, value: Any) -> str | None:
         """What is expected instead of a value, in words; None if the value is fine."""
@@ -61,6 +63,10 @@ class Setting(NamedTuple):
         if (least is None or value >= least) and (most is None or value <= most):
             return None
         return f"at least {least}" if most is None else f"from {least} to {most}"
+
+
+RETIRED = {"feature_stacks": "both"}
+"""Settings of before, each with the value at which the network is today's."""
 
 
 def setting(default: Any, help: str = "", **declared: Any) -> Any:
@@ -77,16 +83,17 @@ class Config:
     """
 
     dataset: str = setting("mnist", flag="")
-    height: int = setting(28, least=1, flag="")
-    width: int = setting(28, least=1, flag="")
-    channels: int = setting(1, choices=(1, 3), flag="")  # grey, or red, then green, then blue
-    num_levels: int = setting(2, "levels of each colour channel, 0 … N - 1", least=2, most=256)
+    height: int = setting(28, least=1, flag="", network=True)  # of a U-Net: how often it halves
+    width: int = setting(28, least=1, flag="", network=True)
+    channels: int = setting(1, choices=(1, 3), flag="", network=True)  # grey, or red, then green, then blue
+    num_levels: int = setting(2, "levels of each colour channel, 0 … N - 1", least=2, most=256, network=True)
 
-    filters: int = setting(32, "width of both networks", least=1)
-    prior_depth: int = setting(14, "gated blocks after the restricted one", least=0)
-    conditioning_depth: int = setting(15, "residual blocks after the entry convolution", least=0)
-    kernel_size: int = setting(5, "side of the kernels, odd", least=3)
-    head_filters: int = setting(0, "width of the hidden 1 x 1 layer before the prior's logits; 0: none", least=0)
+    filters: int = setting(32, "width of both networks", least=1, network=True)
+    prior_depth: int = setting(14, "gated blocks after the restricted one", least=0, network=True)
+    conditioning_depth: int = setting(15, "residual blocks after the entry convolution", least=0, network=True)
+    kernel_size: int = setting(5, "side of the kernels, odd", least=3, network=True)
+    head_filters: int = setting(
+        0, "width of the hidden 1 x 1 layer before the prior's logits; 0: none", least=0, network=True)
 
     alpha: float = setting(
         1.0, "weight of the conditional head's log-likelihood (equation 4)", least=0, changeable=True)
@@ -102,14 +109,12 @@ class Config:
     # Departures from the paper.
     merge: str = setting(
         "sum", "how the networks meet: in a sum (equation 3), in one weighted by location, or in every gated block",
-        choices=("sum", "weighted", "blocks"))
-    feature_stacks: str = setting(
-        "both", "which stacks these features enter", choices=("both", "vertical", "horizontal"))
+        choices=("sum", "weighted", "blocks"), network=True)
     conditioner: str = setting(
         "residual", "the conditioning network: all blocks at full size, or on maps of ever half the size and back",
-        choices=("residual", "unet"))
+        choices=("residual", "unet"), network=True)
     attention_heads: int = setting(
-        0, "of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64)
+        0, "heads of the self-attention at the U-Net's lowest resolution; 0: none", least=0, most=64, network=True)
     masks: tuple = setting(
         ("blobs",), "masks to train with, as sample.py's --mask has them, drawn evenly; one may be named several times")
     augmentation: str = setting(
@@ -117,7 +122,7 @@ class Config:
         choices=("none", "flip"))
     slices: int = setting(
         1, "N x N interleaved parts that an image is drawn in, one after the other; above 1 with --merge blocks only",
-        choices=(1, 2, 4))
+        choices=(1, 2, 4), network=True)
     loss_pixels: str = setting(
         "all", "which the loss is over: all, as in the published code, or hidden, as in equation 2",
         choices=("all", "hidden"))
@@ -199,6 +204,10 @@ class Config:
         """The inverse of `to_dict`. Unknown names are an `InputError`."""
         if not isinstance(fields, dict):
             raise InputError(f"Expected a table of settings. Received: {type(fields).__name__}.")
+        fields = dict(fields)
+        for name, value in RETIRED.items():
+            if (given := fields.pop(name, value)) != value:
+                raise InputError(f"`{name}` is no longer a setting, but always {value}. Received: {shown(given)}.")
         unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise InputError(f"Unknown setting(s): {', '.join(sorted(map(shown, unknown)))}.")

@@ -44,6 +44,12 @@ def expect_kind(name, value, kinds):
     return value
 
 
+def reason(error, most=200):
+    """Why, in few words: what the disk says, the exception's message, or else its kind."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    return said[:most]
+
+
 def shown(value, most=100):
     """What was given as a message shows it: not at length."""
     try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 
 CHECKPOINT = "checkpoint.npz"
 """In the folder of a run, what it needs to go on."""
@@ -168,5 +168,4 @@ def _holder(handle):
 
 def unwritable(path: Path | str, error: BaseException) -> InputError:
     """The `InputError` that says so, for the disk's `error`."""
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-    return InputError(f"{path} cannot be written: {reason}.")
+    return InputError(f"{path} cannot be written: {reason(error)}.")

@@ -4,14 +4,15 @@ import importlib
 import re
 from pathlib import Path
 
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CLASSIFIER
 
 SIGN = "hf://"
 
 CARD = "README.md"
 
-FILES = ("model.keras", "config.json", "visible.json", CLASSIFIER, CARD, "evaluation.json", "examples/*.png")
+FILES = ("model.keras", "config.json", "history.csv", "visible.json", CLASSIFIER, CARD, "evaluation.json",
+         "examples/*.png")
 """What goes up, and all that is taken of what others may have put there: no code, and nothing that is unpickled."""
 
 
@@ -74,5 +75,4 @@ def _library():
 
 
 def _failed(what, error):
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return InputError(f"{what}: {reason}")
+    return InputError(f"{what}: {reason(error)}")

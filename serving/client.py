@@ -28,7 +28,7 @@ from pcnn_keras.data.pixels import quantize
 from pcnn_keras.data.prepare import prepare
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import output_folder
-from pcnn_keras.inference.completions import Completions, save_completions
+from pcnn_keras.inference.completions import Completed, Completions, save_completions
 from pcnn_keras.quiet import import_tensorflow
 
 TIMEOUT = 300
@@ -256,7 +256,8 @@ def main():
             "num_samples": np.int32(flags.num_samples), "temperature": np.float32(flags.temperature),
             "seed": np.int64(flags.seed)})
         drawn = completions(outputs, image, mask, flags.num_samples, config.num_levels)
-        written = save_completions(flags.output, image[None], mask[None], drawn, config.num_levels)
+        completed = Completed(image[None], mask[None], drawn, np.ones(drawn.draw.shape, bool))
+        written = save_completions(flags.output, completed, config.num_levels)
     print("log-likelihoods", " ".join(f"{nats:.1f}" for nats in drawn.log_likelihood[0]))
     print(f"Wrote {', '.join(map(str, written))}.")
 

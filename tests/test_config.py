@@ -57,6 +57,9 @@ def test_every_preset_is_kept_as_json_and_read_again(tmp_path):
         config.save(tmp_path / "config.json")
         assert pcnn.Config.load(tmp_path / "config.json") == config
         assert json.loads((tmp_path / "config.json").read_text()) == {**config.to_dict(), "version": pcnn.__version__}
+        assert pcnn.Config.from_dict({**config.to_dict(), "feature_stacks": "both"}) == config  # as 0.2.0 had it once
+    with pytest.raises(pcnn.InputError, match="`feature_stacks` is no longer a setting, but always both.*'vertical'"):
+        pcnn.Config.from_dict({"feature_stacks": "vertical"})
     with pytest.raises(pcnn.InputError, match=", ".join(PRESETS)):
         pcnn.Config.preset("imagenet")
 

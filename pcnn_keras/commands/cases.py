@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pcnn_keras.commands.outcome import say
-from pcnn_keras.data.images import list_images, read_image
+from pcnn_keras.data.images import list_images
 from pcnn_keras.data.masks import mask_kind, mask_of
-from pcnn_keras.data.pixels import quantize
-from pcnn_keras.data.prepare import Picture, prepare
+from pcnn_keras.data.prepare import Picture
 from pcnn_keras.errors import InputError
 
 
@@ -79,45 +78,46 @@ class Masks:
 
 
 class Cases:
-    """The cases of image files, image after image; read when they are asked for, so that few are held at a time.
+    """The cases of images, image after image; read when they are asked for, so that few are held at a time.
 
-    A file that cannot be read, or has no mask that fits, is named on stderr and left out, unless it is the only one.
+    One that cannot be read, or has no mask that fits, is named on stderr and left out, unless it is the only one.
 
     Args:
-        paths: of the images.
+        names: of the images: the paths of files, or data set and number.
+        read: of the number of an image its levels `(height, width, channels)`, and the `Picture` of a file or None.
         masks: `Masks`.
-        config: the model's `Config`.
-        way: one of `prepare.WAYS`.
         seed: of all images' noise, or None: i for image i.
+        files: the paths, if they are of files.
 
     Attributes:
-        paths: of the images.
+        files: the same.
         failed: how many were left out so far.
     """
 
-    def __init__(self, paths, masks, config, way, seed):
-        self.failed = 0
-        self.paths, self._masks, self._config, self._way, self._seed = paths, masks, config, way, seed
+    def __init__(self, names, read, masks, seed, files=()):
+        self.files, self.failed = files, 0
+        self._names, self._read, self._masks, self._seed = names, read, masks, seed
 
     def __len__(self):
-        return len(self.paths)
+        return len(self._names)
 
     def __iter__(self) -> Iterator[list[Case]]:
-        for i, path in enumerate(self.paths):
+        for i in range(len(self)):
             try:
-                yield self._read(i, path)
+                yield self._of_image(i)
             except InputError as error:
-                if len(self.paths) == 1:
+                if len(self) == 1:
                     raise
                 self.failed += 1
                 say(error)
 
-    def _read(self, i, path):
-        picture = prepare(read_image(path, self._config.channels), self._config, self._way)
-        image = quantize(picture.image(), self._config.num_levels).astype(np.int32)
-        noise, masks = seeds(self._seed, i)
-        return [Case(str(path), name, image, mask, noise, picture.done)
-                for name, mask in self._masks.of(str(path), masks, picture)]
+    def _of_image(self, i):
+        levels, picture = self._read(i)
+        name, image = str(self._names[i]), levels.astype(np.int32)
+        of_noise = i if self._seed is None else self._seed
+        of_masks = ((self._seed or 0) + i) % 2**63
+        return [Case(name, mask_name, image, mask, of_noise, picture.done if picture else "")
+                for mask_name, mask in self._masks.of(name, of_masks, picture)]
 
     def left_out(self) -> InputError:
         """The error that says how many images were left out."""
@@ -127,8 +127,3 @@ class Cases:
 def stacked(cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
     """Images `(n, height, width, channels)` and masks `(n, height, width, 1)` of a list of cases."""
     return np.stack([case.image for case in cases]), np.stack([case.mask for case in cases])
-
-
-def seeds(seed, i):
-    """The seeds of image i: that of its noise, and that of its random masks."""
-    return i if seed is None else seed, ((seed or 0) + i) % 2**63

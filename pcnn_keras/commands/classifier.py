@@ -15,7 +15,7 @@ def parse():
     parser = Parser(__doc__)
     parser.add_model()
     parser.add_images("images and classes to learn from (default: the model's own)")
-    parser.add_argument("--epochs", type=number(int, 1), default=8, metavar="N")
+    parser.add_argument("--epochs", type=number(int, 1), default=8, metavar="N", help="passes over them (default: 8)")
     parser.add_argument("--force", action="store_true", help="replace the classifier that is there")
     return parser.parse_args()
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
 from pcnn_keras.files import expect_files
+from pcnn_keras.models import find_model
 from pcnn_keras.training.history import HEAD, HISTORY, JUDGED_BY, best, read_history
 
 
 def parse():
     parser = Parser(__doc__)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the folder of a run")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, or the name of a model")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also draw their held-out curves: a PNG file")
     return parser.parse_args()
 
@@ -25,12 +26,12 @@ def table(runs):
     """Rows of text, the first cell of each a name: settings that differ, then what came of them.
 
     Args:
-        runs: `{folder: (Config, history)}`.
+        runs: `{name: (Config, history)}`.
     """
     configs, histories = zip(*runs.values())
     told = [config.in_words() for config in configs]
     values = [[name, *(words[name] for words in told)] for name in told[0]]
-    rows = [["", *map(str, runs)], *(row for row in values if len({*row[1:]}) > 1)]
+    rows = [["", *runs], *(row for row in values if len({*row[1:]}) > 1)]
     bests = [best(history) for history in histories]
     last = [history[-1] for history in histories]
     rows += [["steps", *(f"{row['step']:.0f}" for row in last)],
@@ -43,7 +44,7 @@ def table(runs):
 
 def main():
     flags = parse()
-    runs = {folder: read_run(folder) for folder in flags.runs}
+    runs = {name: read_run(find_model(name)) for name in flags.runs}
     rows = table(runs)
     widths = [max(map(len, column)) for column in zip(*rows)]
     for name, *cells in rows:
@@ -51,6 +52,6 @@ def main():
     if flags.output:
         from pcnn_keras.plots import held_out_curves
 
-        held_out_curves(flags.output, {str(folder): [(row["step"], row[JUDGED_BY]) for row in history]
-                                       for folder, (_, history) in runs.items()})
+        held_out_curves(flags.output, {name: [(row["step"], row[JUDGED_BY]) for row in history]
+                                for name, (_, history) in runs.items()})
         print(f"Wrote {flags.output}.")

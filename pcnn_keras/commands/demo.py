@@ -17,12 +17,13 @@ GRADIO = Requirement("gradio>=6.31,<7")
 
 
 def find_models(folder=None, home=HOME):
-    """Folders of trained models: the one given (or mnist) first, then the others in `home`, or those that ship.
+    """Folders of trained models: the one given (or mnist) first, then the others in `home`, and those that ship.
 
     Raises:
         InputError: if the one given is not one.
     """
-    found = models_in(home) or [*shipped_models().values()]
+    own = {path.name: path for path in models_in(home)}
+    found = [*{**own, **shipped_models(), **own}.values()]
     first = folder or next((each for each in found if each.name == "mnist"), found[0])
     Config.of_model(first)
     return [first, *(path for path in found if path.resolve() != first.resolve())]

@@ -17,9 +17,10 @@ from pcnn_keras.data.images import png
 from pcnn_keras.data.masks import PARAMETERS
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.errors import InputError
-from pcnn_keras.files import COMPLETIONS, PROGRESSION, make_folder, replacing
-from pcnn_keras.inference.completions import Completions, save_grid
+from pcnn_keras.files import COMPLETIONS, PROGRESSION
+from pcnn_keras.inference.completions import Completed, Completions, save_grid
 
+GRID = COMPLETIONS[0]
 RESULTS = "results.jsonl"
 OWN = (*COMPLETIONS, PROGRESSION, RESULTS)
 PICTURE = re.compile(r"grid\.png|\d+-\d+\.png")
@@ -46,6 +47,10 @@ class Drawn(NamedTuple):
         return Drawn(self.cases[part], Completions(*(values[part] for values in self.completions)), self.kept[part],
                      {name: values[part] for name, values in self.classes.items()})
 
+    def completed(self):
+        """As files and pictures show it."""
+        return Completed(*stacked(self.cases), self.completions, self.kept, [*map(label, self.cases)], self.classes)
+
     @classmethod
     def joined(cls, parts):
         """All of several as one."""
@@ -67,7 +72,8 @@ def warn(case, unlike):
     elif painted and not case.mask.any():
         say(f"warning: mask {case.mask_name} leaves nothing of {case.file} visible (see --mask-hides).")
     elif unlike:
-        say(f"warning: {unlike} (see --prepare).")
+        way = " (see --prepare)" if os.path.isfile(case.file) and case.image.shape[-1] == 1 else ""
+        say(f"warning: {unlike}{way}.")
 
 
 def tell(drawn):
@@ -107,12 +113,10 @@ def picture_name(i, k):
 
 def save_image(folder, drawn, num_levels):
     """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up."""
-    make_folder(folder)
-    save_grid(folder / "grid.png", *stacked(drawn.cases), drawn.completions, num_levels, drawn.kept,
-              [*map(label, drawn.cases)], drawn.classes)
+    folder.mkdir()
+    save_grid(folder / GRID, drawn.completed(), num_levels)
     for i, k in np.argwhere(drawn.kept):
-        with replacing(folder / picture_name(i, k)) as aside:
-            aside.write_bytes(png(to_bytes(drawn.completions.samples[i, k], num_levels)))
+        (folder / picture_name(i, k)).write_bytes(png(to_bytes(drawn.completions.samples[i, k], num_levels)))
 
 
 def files_of(output):
@@ -124,7 +128,7 @@ def files_of(output):
             if name is None:
                 found.add(output / PROGRESSION)
             elif re.fullmatch(r"[^/]+/\d+-\d+\.png", name) and not name.startswith("../"):
-                found |= {output / PROGRESSION, output / name, (output / name).with_name("grid.png")}
+                found |= {output / PROGRESSION, output / name, (output / name).with_name(GRID)}
     return found
 
 

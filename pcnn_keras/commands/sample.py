@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcnn_keras.commands.cases import Case, Cases, Masks, seeds, stacked
+from pcnn_keras.commands.cases import Cases, Masks, stacked
 from pcnn_keras.commands.datasets import data_dir, model_images
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.progress import Progress
@@ -26,10 +26,11 @@ from pcnn_keras.commands.results import (
     warn,
 )
 from pcnn_keras.config import MOST_SAMPLES, Config
-from pcnn_keras.data.images import list_images
+from pcnn_keras.data.images import list_images, read_image
 from pcnn_keras.data.masks import mask_kind
-from pcnn_keras.data.prepare import WAYS
-from pcnn_keras.data.sources import holds_images
+from pcnn_keras.data.pixels import quantize
+from pcnn_keras.data.prepare import WAYS, prepare
+from pcnn_keras.data.sources import is_of_files
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import PROGRESSION, replacing_all
 from pcnn_keras.inference.completions import save_completions
@@ -47,7 +48,7 @@ def parse():
                              "cropped around the centre; auto: digit for models of MNIST, otherwise none (default)")
     parser.add_images("take images from this set's test split (default: the first 4 examples that are with the model, "
                       "or its own set)")
-    parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="their numbers (default: 0 1 2 3)")
+    parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="which of them (default: 0 1 2 3)")
     parser.add_argument("--mask", nargs="+", metavar="SPEC",
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
@@ -59,11 +60,11 @@ def parse():
                         help="completions of each (default: 8)")
     parser.add_argument("--candidates", type=number(int, 1, MOST_SAMPLES), metavar="N",
                         help="draw N of each, and keep --num-samples of them that the model's own joint distribution "
-                             "prefers: they fit what is visible better (try 64, at temperature 1; default: no choice)")
+                             "prefers (try 64, at temperature 1, with models of digits; default: no choice)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), metavar="N",
-                        help="of all images' noise (default: one for each image, 0, 1, …, lest they look alike)")
+                        help="of the noise of all images (default: 0 for the first one, 1 for the next, …)")
     parser.add_argument("--keep-best", type=number(int, 1), metavar="N", help="show only the N likeliest")
     parser.add_argument("--min-log-likelihood", type=number(float), metavar="X",
                         help="show only those of at least this log-likelihood, in nats")
@@ -101,22 +102,22 @@ def file_cases(flags, config, masks):
         masks.check()
         return None
     paths = [file for path in paths for file in (list_images(path) if path.is_dir() else [path])]
-    return Cases(paths, masks, config, flags.prepare, flags.seed)
+
+    def read(i):
+        picture = prepare(read_image(paths[i], config.channels), config, flags.prepare)
+        return quantize(picture.image(), config.num_levels), picture
+
+    return Cases(paths, read, masks, flags.seed, paths)
 
 
 def data_set_cases(flags, config, masks):
-    """The same of the data set's images that were asked for, in a list."""
+    """The same of the data set's images that were asked for."""
     test = model_images(config, flags).test
     index = flags.index or range(min(4, len(test)))
     if max(index) >= len(test):
         raise InputError(f"--index {max(index)}: the test split has {len(test)} images.")
-    cases = []
-    for i, k in enumerate(index):
-        noise, of_masks = seeds(flags.seed, i)
-        file = f"{flags.dataset or config.dataset} {k}"
-        cases.append([Case(file, name, test[k].astype(np.int32), mask, noise)
-                      for name, mask in masks.of(file, of_masks)])
-    return cases
+    return Cases([f"{flags.dataset or config.dataset} {k}" for k in index], lambda i: (test[index[i]], None), masks,
+                 flags.seed)
 
 
 def in_groups(cases, flags, masks):
@@ -131,11 +132,6 @@ def in_groups(cases, flags, masks):
         yield group
 
 
-def many(flags, cases):
-    """Whether each image gets a folder of its own: files do, unless one file was named alone."""
-    return isinstance(cases, Cases) and (len(cases) > 1 or any(path.is_dir() for path in flags.image or []))
-
-
 def which_to_show(flags, masks, result):
     """Of ranked completions, bool `(n, num_samples)`; of an image of which nothing is hidden, none."""
     kept = np.broadcast_to(np.arange(flags.num_samples) < (flags.keep_best or flags.num_samples), result.draw.shape)
@@ -144,24 +140,24 @@ def which_to_show(flags, masks, result):
     return kept & ~masks.all(axis=(1, 2, 3))[:, None]
 
 
-def files_read(flags, config, files, masks):
+def files_read(flags, config, images, masks):
     """The files of images and masks, resolved: those that were given, or those of the data set."""
-    where = None if files else data_dir(config, flags)
-    images = files.paths if files else list_images(where, below=True) if where and holds_images(where) else []
+    where = None if images else data_dir(config, flags)
+    if where and is_of_files(flags.dataset or config.dataset, where):
+        images = list_images(where, below=True)
     return {path.resolve() for path in (*images, *masks.files())}
 
 
-def draw(flags, judges, model, cases, groups, output):
-    """Completes the cases, group after group; `output` gets `results.jsonl` and, of several files, each one's folder.
+def draw(flags, model, bound, classifier, cases, groups, output):
+    """Completes the cases, group after group; `output` gets `results.jsonl` and, of files, each one's folder.
 
-    `judges` are the bound of `evaluation.visible` and a classifier. Returns all of it, `Drawn`.
+    `bound` is that of `evaluation.visible`. Returns all of it, `Drawn`.
     """
     from pcnn_keras.evaluation.classifier import classify
-    from pcnn_keras.evaluation.visible import surprise, unlike
+    from pcnn_keras.evaluation.visible import unlike
     from pcnn_keras.inference.sampling import inpaint
 
-    bound, classifier = judges
-    folders = Folders(output) if many(flags, cases) else None
+    folders = Folders(output) if cases.files else None
     parts: list[Drawn] = []
     begun = 0
     with open(output / RESULTS, "w", encoding="utf-8") as lines, \
@@ -176,9 +172,8 @@ def draw(flags, judges, model, cases, groups, output):
                              flags.sampler, progress=of_group, candidates=flags.candidates).ranked()
             drawn = Drawn(flat, result, which_to_show(flags, masks, result),
                           classify(classifier, result.samples, model.config.num_levels))
-            nats = surprise(model, result.first(), masks) if bound < np.inf else np.zeros(len(flat))
-            for i, case in enumerate(flat):
-                warn(case, unlike(nats[i], bound, f" of {case.file}"))
+            for case, said in zip(flat, unlike(model, bound, result.first(), masks, [case.file for case in flat])):
+                warn(case, said)
             end = 0
             for of_image in group:
                 start, end = end, end + len(of_image)
@@ -198,11 +193,11 @@ def main():
     masks = Masks(specs, flags.mask_dir, (config.height, config.width), flags.mask_hides)
     if any(mask_kind(spec).name == "blobs" for spec in specs):
         import_tensorflow()  # which draws them
-    files = file_cases(flags, config, masks)
-    if files:  # a mistake in the first ones is said before anything slow is imported
-        groups = in_groups(files, flags, masks)
+    groups, cases = None, file_cases(flags, config, masks)
+    if cases:  # a mistake in the first ones is said before anything slow is imported
+        groups = in_groups(cases, flags, masks)
         if not (first := next(groups, None)):
-            raise files.left_out()
+            raise cases.left_out()
         groups = chain([first], groups)
 
     # Graph rewrites take seconds before the first draw, and make drawing itself hardly faster.
@@ -212,34 +207,32 @@ def main():
     from pcnn_keras.network.model import load
     from pcnn_keras.plots import MOST_ROWS, MOST_SHOWN
 
-    given = files_read(flags, config, files, masks)
-    expect_room(flags.output, files.paths if many(flags, files) else [], given)
-    cases = files or data_set_cases(flags, config, masks)
+    given = files_read(flags, config, cases.files if cases else (), masks)
+    expect_room(flags.output, cases.files if cases else (), given)
+    cases = cases or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    judges = load_bound(flags.model), find_classifier(flags.model, config)
+    bound, classifier = load_bound(flags.model), find_classifier(flags.model, config)
     earlier = {path for path in files_of(flags.output) if path.resolve() not in given}
     with replacing_all(flags.output) as aside:
-        drawn = draw(flags, judges, model, cases, groups if files else in_groups(cases, flags, masks), aside)
+        drawn = draw(flags, model, bound, classifier, cases, groups or in_groups(cases, flags, masks), aside)
         first_rows = drawn.part(0, MOST_ROWS)
-        labels = [*map(label, first_rows.cases)]
-        written = [*save_completions(aside, *stacked(drawn.cases), drawn.completions, config.num_levels, drawn.kept,
-                                     labels, drawn.classes), aside / RESULTS]
+        written = [*save_completions(aside, drawn.completed(), config.num_levels), aside / RESULTS]
         if flags.progression:
             written.append(aside / PROGRESSION)
-            draw_progressions(written[-1], model, first_rows, labels)
+            draw_progressions(written[-1], model, first_rows)
         new = {flags.output / path.relative_to(aside) for path in aside.rglob("*")}
     remove(earlier - new)
     if len(drawn.cases) > MOST_ROWS or drawn.kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
     tell(first_rows)
-    folders = ", and a folder for each image" if many(flags, cases) else ""
+    folders = ", and a folder of pictures for each image" if cases.files else ""
     print(f"Wrote {', '.join(str(flags.output / path.name) for path in written)}{folders}.")
-    if files and files.failed:
-        raise files.left_out()
+    if cases.failed:
+        raise cases.left_out()
 
 
-def draw_progressions(path, model, drawn, labels):
+def draw_progressions(path, model, drawn):
     """Of each case, how the probabilities sharpen while its likeliest completion is drawn."""
     from pcnn_keras.inference.progression import probability_progression
     from pcnn_keras.plots import progression_grid
@@ -252,4 +245,4 @@ def draw_progressions(path, model, drawn, labels):
 
             progressions.append(probability_progression(model, case.image, case.mask, drawn.completions.samples[i, 0],
                                                         seed=case.seed, progress=of_image))
-    progression_grid(path, *stacked(drawn.cases), progressions, labels)
+    progression_grid(path, *stacked(drawn.cases), progressions, [*map(label, drawn.cases)])

@@ -10,11 +10,14 @@ from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.masks import mask_kind, parse_mask
-from pcnn_keras.data.sources import holds_images
+from pcnn_keras.data.sources import is_of_files
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, expect_files
 from pcnn_keras.models import find_model
 from pcnn_keras.quiet import import_tensorflow
+
+FEW_STEPS = 1000
+"""Of a run: with fewer, pictures look like noise."""
 
 DATA_SETS = "mnist, celeba, digits, folder, or another image set of TFDS"
 
@@ -29,7 +32,8 @@ def parse():
     start.add_argument("--config", type=Path, metavar="FILE", help="any run's config.json, to start from its settings")
     start.add_argument("--weights", metavar="MODEL",
                        help="a model, by folder or name, to start from its settings and weights")
-    parser.add_argument("--size", type=number(int, 1, 4096), help="side that images are brought to, in pixels")
+    parser.add_argument("--size", type=number(int, 1, 4096),
+                        help="side in pixels: images are cropped to their centre square and resized to it")
     parser.add_argument("--grayscale", action="store_true", help="turn colour into grey")
     parser.add_argument("--strategy", default="single", choices=["single", "mirrored", "multiworker"],
                         help="one device, every GPU of this machine, or the machines of TF_CONFIG")
@@ -106,7 +110,7 @@ def start(flags):
         output = choose_output(flags, config.dataset)
     if config.dataset == "folder" and not flags.data_dir:
         raise InputError("The data set 'folder' needs --data-dir: a folder of images.")
-    of_files = config.dataset == "folder" or config.dataset == "celeba" and holds_images(flags.data_dir)
+    of_files = is_of_files(config.dataset, flags.data_dir)
     if of_files and not flags.resume and _is_looked_at(output.resolve(), Path(flags.data_dir).resolve()):
         raise InputError(f"--output {output} lies in --data-dir {flags.data_dir}: the pictures of the run would be "
                          "taken for images of the set.")
@@ -125,7 +129,7 @@ def _is_looked_at(path, folder):
 def main():
     flags = parse()
     config, output = start(flags)
-    import_tensorflow()
+    gpus = len(import_tensorflow().config.list_physical_devices("GPU"))
 
     from pcnn_keras.training.devices import STRATEGIES
 
@@ -142,6 +146,7 @@ def main():
         check_output(output)
     initial = load(flags.weights) if flags.weights else None
     asked, levels = prepare(flags, config)
+    tell(asked, len(levels.train), gpus)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
@@ -169,6 +174,15 @@ def main():
                       f"To make them: {shlex.join(resume)}") from None
     way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
+
+
+def tell(config, images, gpus):
+    """On what it trains, and whether a run on own images is too short."""
+    print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
+    steps = (config.steps_per_epoch or images // config.batch_size) * config.epochs
+    if config.dataset == "folder" and steps < FEW_STEPS:
+        print(f"{steps:,} steps are few: models take thousands. For more: --epochs N; or begin from a trained model: "
+              "--weights MODEL.", flush=True)
 
 
 def finish(output, held_out):

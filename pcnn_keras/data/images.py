@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pcnn_keras.config import Config
 from pcnn_keras.data.pixels import quantize
-from pcnn_keras.errors import InputError, shown
+from pcnn_keras.errors import InputError, reason, shown
 from pcnn_keras.files import COMPLETIONS, PROGRESSION
 from pcnn_keras.quiet import silence
 
@@ -120,8 +120,7 @@ def _refusing(name):
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels.") from error
     except Exception as error:  # struct.error, IndexError, MemoryError …
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name} cannot be read: {reason.rstrip('.')}.") from error
+        raise InputError(f"{name} cannot be read: {reason(error).rstrip('.')}.") from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pcnn_keras.data.blobs import random_blob_masks
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import network_inputs, slice_of
-from pcnn_keras.errors import InputError, shown
+from pcnn_keras.errors import InputError, reason, shown
 
 MaskFunction = Callable[[int, int, int, tf.Tensor], tf.Tensor]
 """See `check_masks`."""
@@ -81,8 +81,7 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
             pass
         return batches
     except (tf.errors.OpError, ValueError) as error:
-        reason = " ".join(str(error).split())[:150]
-        print(f"Masks cannot be made on {mask_device} ({reason}): the processor makes them.", flush=True)
+        print(f"Masks cannot be made on {mask_device} ({reason(error)}): the processor makes them.", flush=True)
     return _batches(levels, config, first_step, num_steps, PROCESSOR, masks)
 
 

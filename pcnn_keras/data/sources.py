@@ -16,7 +16,7 @@ import numpy as np
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
-from pcnn_keras.errors import InputError, expect_kind, expect_whole, shown
+from pcnn_keras.errors import InputError, expect_kind, expect_whole, reason, shown
 
 OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
 """The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
@@ -88,7 +88,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
 
     if dataset == "digits":
         train, test = _digits(prepare), None
-    elif dataset == "folder" or (dataset == "celeba" and holds_images(data_dir)):
+    elif is_of_files(dataset, data_dir):
         train, test = _folder(data_dir, prepare), None
     else:
         train, test = _tfds({"celeba": "celeb_a"}.get(dataset, dataset), data_dir, "image", prepare)
@@ -156,10 +156,10 @@ def _digits(prepare):
     return np.stack([prepare(image) for image in images])
 
 
-def holds_images(folder: Path | str | None) -> bool:
-    """Whether there are images in it, those of folders below not counted."""
-    return folder is not None and os.path.isdir(folder) and any(
-        name.lower().endswith(SUFFIXES) and not name.startswith(".") for name in os.listdir(folder))
+def is_of_files(dataset: str, data_dir: Path | str | None) -> bool:
+    """Whether a data set is a folder of images: "folder" is, and "celeba" if there are images in `data_dir` itself."""
+    return dataset == "folder" or dataset == "celeba" and data_dir is not None and os.path.isdir(data_dir) and any(
+        name.lower().endswith(SUFFIXES) and not name.startswith(".") for name in os.listdir(data_dir))
 
 
 def _folder(folder, prepare):
@@ -169,9 +169,21 @@ def _folder(folder, prepare):
     for path in paths:
         if path.is_fifo():  # `read_image` would wait for each
             raise InputError(f"{path} is a pipe.")
-    _expect_room(str(folder), len(paths), prepare(read_image(paths[0])))
+
+    def read(path):
+        try:
+            image = read_image(path)
+        except InputError as error:
+            return error
+        return prepare(image)
+
+    if not isinstance(first := read(paths[0]), InputError):
+        _expect_room(str(folder), len(paths), first)
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
-        images = list(pool.map(lambda path: prepare(read_image(path)), paths))
+        images = list(pool.map(read, paths))
+    if bad := [image for image in images if isinstance(image, InputError)]:
+        others = [f"and {len(bad) - 5} others."] * (len(bad) > 5)
+        raise InputError(" ".join([f"{len(bad)} of {len(images)} images cannot be read:", *map(str, bad[:5]), *others]))
     channels = max(image.shape[-1] for image in images)
     return _stack([convert(image, channels) for image in images], folder)
 
@@ -215,7 +227,7 @@ def _tfds(name, data_dir, feature, prepare):
             raise unfit
         if feature not in builder.info.features:
             return None, None
-        count = sum(split.num_examples for split in builder.info.splits.values())
+        count = sum(builder.info.splits[name].num_examples for name in ("train", "test") if name in builder.info.splits)
         wanted = tfds.decode.PartialDecoding({feature: True})
 
         def read(split):
@@ -259,8 +271,7 @@ def _damage_said(name, data_dir):
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:150] or type(error).__name__
-        raise InputError(f"The data set {name!r} in {_home(data_dir)} is damaged ({reason}): remove it there, "
+        raise InputError(f"The data set {name!r} in {_home(data_dir)} is damaged ({reason(error)}): remove it there, "
                          "and prepare or copy it again.") from error
 
 
@@ -281,5 +292,4 @@ def _download(builder, data_dir):
     try:
         builder.download_and_prepare()
     except Exception as error:  # quotas, checksums, disks: whatever the set's own script raises
-        reason = " ".join(str(error).split())[:150] or type(error).__name__
-        raise InputError(advice.format(f"could not be downloaded ({reason})")) from error
+        raise InputError(advice.format(f"could not be downloaded ({reason(error)})")) from error

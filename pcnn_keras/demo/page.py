@@ -14,7 +14,7 @@ from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.demo import handlers
 from pcnn_keras.demo.handlers import ModelHandlers, Turns, first_canvas
 from pcnn_keras.demo.parts import CANDIDATES, MOST, example_buttons, open_model, presets
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 
 LARGEST_UPLOAD = 8 * 2**20
 """Bytes."""
@@ -57,7 +57,7 @@ def build(folders):
                 with gr.Accordion("How many, and which", open=False):
                     count = gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count")
                     importance = gr.Checkbox(False, label="Choose by importance", elem_id="importance", info=(
-                        f"Draws {CANDIDATES} times as many and keeps those whose parts fit together best."))
+                        f"Draws {CANDIDATES} times as many and keeps those that are likelier as whole pictures."))
                     with gr.Row(elem_classes="narrow"):
                         temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
                         seed = gr.Number(0, precision=0, minimum=0, maximum=handlers.LARGEST_SEED, label="Seed",
@@ -145,8 +145,7 @@ def check_host(host):
         with socket.socket(family, kind, protocol) as listener:
             listener.bind(address)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{host!r} is no address that this machine can listen at: {reason}.") from error
+        raise InputError(f"{host!r} is no address that this machine can listen at: {reason(error)}.") from error
 
 
 def serve(folders, host, port=None, share=False):

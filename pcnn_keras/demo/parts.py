@@ -15,8 +15,8 @@ from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
 from pcnn_keras.data.prepare import WAYS, prepare
 from pcnn_keras.errors import InputError, shown
 from pcnn_keras.evaluation.classifier import classify, find_classifier
-from pcnn_keras.evaluation.visible import load_bound, surprise, unlike
-from pcnn_keras.inference.completions import Completions, save_completions
+from pcnn_keras.evaluation.visible import load_bound, unlike
+from pcnn_keras.inference.completions import Completed, Completions, save_completions
 from pcnn_keras.inference.inputs import check_images
 from pcnn_keras.inference.likelihood import pixel_probabilities
 from pcnn_keras.inference.progression import progression_stages
@@ -155,11 +155,8 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
 
 def warning(result):
     """That what is visible is unlike what the model knows, in words; "" if it is not, or the model has no bound."""
-    bound = result.opened.bound
-    if bound == np.inf or not result.mask.any():
-        return ""
-    score = surprise(result.opened.model, result.completions.first()[None], result.mask[None])[0]
-    said = unlike(score, bound)
+    opened = result.opened
+    said, = unlike(opened.model, opened.bound, result.completions.first()[None], result.mask[None])
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
@@ -251,9 +248,9 @@ def save(result, kept, folder):
     for name, content in inputs.items():
         (folder / name).write_bytes(content)
     shown = np.arange(len(result.completions.draw)) < kept
-    written = save_completions(folder, result.image[None], result.mask[None],
-                               Completions(*(field[None] for field in result.completions)), num_levels, shown[None],
-                               ["image.png, mask.png"], result.classes)
+    completions = Completions(*(field[None] for field in result.completions))
+    written = save_completions(folder, Completed(result.image[None], result.mask[None], completions, shown[None],
+                                                 ["image.png, mask.png"], result.classes), num_levels)
     written += [folder / name for name in inputs]
     with zipfile.ZipFile(folder / "completions.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in written:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import Input, Sequential, layers, ops
 
 from pcnn_keras.data.pixels import scale
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CLASSIFIER
 from pcnn_keras.inference.predict import predict
 from pcnn_keras.network.backend import single_precision
@@ -73,7 +73,7 @@ def load_classifier(path, config):
         check_shapes(shapes, classifier)
         classifier.load_weights(path)
     except Exception as error:  # whatever Keras's readers raise
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
     classifier.jit_compile = False
     return classifier
 

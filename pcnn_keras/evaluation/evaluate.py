@@ -45,7 +45,7 @@ NEIGHBOURS = 5
 BINS = 8
 
 
-def likelihoods(model, images, masks, batch_size=100):
+def likelihoods(model, images, masks, batch_size=64):
     """Log-likelihoods `(n,)`, nats: of the model, and of its conditional head."""
     heads = {"sum": "logits", "conditional_head": "conditional_logits"}
     parts = [[score(logits[head], x, m) for head in heads.values()]
@@ -53,7 +53,7 @@ def likelihoods(model, images, masks, batch_size=100):
     return dict(zip(heads, np.concatenate(parts, axis=1)))
 
 
-def unconditional(model, images, batch_size=100):
+def unconditional(model, images, batch_size=64):
     """log p of each level were nothing visible but what comes before: nats, of the images' shape."""
     return np.concatenate([
         ops.convert_to_numpy(log_probabilities(teacher_forced(model, x, np.zeros_like(x[..., :1]))["logits"], x))

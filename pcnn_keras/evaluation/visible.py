@@ -62,10 +62,18 @@ def surprise(model, completed, masks):
     return np.concatenate([of_some(*some) for some in batches(AT_A_TIME, completed, masks)])
 
 
-def unlike(score, bound, what=""):
-    """That a z is above the bound, in words; "" if it is not. `what` it is of, such as " of a.png"."""
-    return (f"what is visible{what} is unlike what the model knows: {score:.1f} standard deviations less likely than "
-            f"expected, held-out images up to {bound:.1f}") if score > bound else ""
+def unlike(model, bound, completed, masks, names=None):
+    """Of each image, that its z is above the bound, in words; "" if it is not.
+
+    Args:
+        model, completed, masks: as `surprise`.
+        bound: of `load_bound`.
+        names: of the images, or None.
+    """
+    scores = surprise(model, completed, masks) if bound < math.inf else [bound] * len(masks)
+    return [f"what is visible{f' of {name}' * bool(name)} is unlike what the model knows: {score:.1f} standard "
+            f"deviations less likely than expected, held-out images up to {bound:.1f}" if score > bound else ""
+            for score, name in zip(scores, names or [""] * len(masks))]
 
 
 def save_bound(model, images, folder):

@@ -1,10 +1,12 @@
 """Completions, and the two files that they are kept in: `grid.png` and `samples.npz`."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.files import replacing
+from pcnn_keras.files import COMPLETIONS, replacing
 
 
 class Completions(NamedTuple):
@@ -38,18 +40,28 @@ class Completions(NamedTuple):
         return Completions(*map(of, self))
 
 
-def save_completions(folder, images, masks, completions, num_levels, kept=None, labels=(), classes=None):
-    """Writes `grid.png` and `samples.npz`.
+class Completed(NamedTuple):
+    """Images with completions of each, as files and pictures show them.
 
-    Args:
-        folder: where to; it is there already.
+    Fields:
         images: levels `(n, height, width, channels)`.
         masks: `(n, height, width, 1)`, 1 = visible.
         completions: `Completions` of the n images, most likely first.
-        num_levels: of the model.
-        kept: bool `(n, num_samples)`, which of them the grid shows; by default all.
-        labels: n texts, what stands above the rows of the grid.
-        classes: None, or what `evaluation.classifier.classify` says of the completions.
+        kept: bool `(n, num_samples)`, which of them a grid shows.
+        labels: n texts, what stands above the rows of a grid.
+        classes: what `evaluation.classifier.classify` says of the completions.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    completions: Completions
+    kept: np.ndarray
+    labels: Sequence[str] = ()
+    classes: Mapping[str, Any] = {}
+
+
+def save_completions(folder: Path, completed: Completed, num_levels: int) -> list[Path]:
+    """Writes `grid.png` and `samples.npz` into a folder that is there already.
 
     Returns:
         The two paths.
@@ -57,21 +69,22 @@ def save_completions(folder, images, masks, completions, num_levels, kept=None, 
     Raises:
         InputError: if the folder cannot be written to.
     """
-    kept = np.ones(completions.draw.shape, bool) if kept is None else kept
-    paths = [folder / "grid.png", folder / "samples.npz"]
-    with replacing(paths[1]) as aside:
-        np.savez_compressed(aside, image=images.astype(np.int32), mask=masks.astype(np.int32), kept=kept,
-                            **completions._asdict(), **(classes or {}))
-    save_grid(paths[0], images, masks, completions, num_levels, kept, labels, classes)
-    return paths
+    grid, samples = (folder / name for name in COMPLETIONS)
+    with replacing(samples) as aside:
+        np.savez_compressed(aside, image=completed.images.astype(np.int32), mask=completed.masks.astype(np.int32),
+                            kept=completed.kept, **completed.completions._asdict(), **completed.classes)
+    save_grid(grid, completed, num_levels)
+    return [grid, samples]
 
 
-def save_grid(path, images, masks, completions, num_levels, kept, labels=(), classes=None):
-    """Writes a picture of the completions that are kept; see `save_completions`."""
+def save_grid(path: Path, completed: Completed, num_levels: int) -> None:
+    """Writes a picture of the completions that are kept."""
     from pcnn_keras.plots import completion_grid  # with Matplotlib, which only pictures need
 
     def shown(values):
-        return [of_image[k] for of_image, k in zip(values, kept)]
+        return [of_image[k] for of_image, k in zip(values, completed.kept)]
 
-    completion_grid(path, images, masks, shown(completions.samples), shown(completions.log_likelihood), num_levels,
-                    labels=labels, classes=shown(classes["likeliest_class"]) if classes else None)
+    completions, classes = completed.completions, completed.classes
+    completion_grid(path, completed.images, completed.masks, shown(completions.samples),
+                    shown(completions.log_likelihood), num_levels, labels=completed.labels,
+                    classes=shown(classes["likeliest_class"]) if classes else None)

@@ -84,9 +84,9 @@ def teacher_forced(model, images, masks, batch_size=64, context=None):
     return {name: join([part[name] for part in parts], config.slices) for name in parts[0]}
 
 
-def context_of(model, images, masks, k=0, batch_size=64):
+def context_of(model, images, masks, k=0):
     """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
-    return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], batch_size)
+    return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], 64)
 
 
 def certain_where_visible(probabilities, images, masks):

@@ -25,7 +25,7 @@ import tensorflow as tf
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import join, network_inputs, slice_of
 from pcnn_keras.inference.noise import gumbel, pixel_positions
-from pcnn_keras.network.layers import Merge
+from pcnn_keras.network.layers import Merge, split_by_stack
 from pcnn_keras.network.networks import prior_layers
 
 CHUNK = 32
@@ -90,10 +90,10 @@ class RowPrior:
     def conditions(self, features):
         """What features of a row, `(width, m, filters)` or None, add to each block: one product for all of them."""
         if features is None:
-            return [{}] * len(self._blocks)
+            return [()] * len(self._blocks)
         kernels = [block.condition.kernel[0, 0] for block in self._blocks]
         products = tf.split(tf.matmul(features, tf.concat(kernels, axis=-1)), len(kernels), axis=-1)
-        return [block.split_by_stack(product) for block, product in zip(self._blocks, products)]
+        return [split_by_stack(product) for product in products]
 
     def rows_above(self, image, features, first):
         """The caches before row `first`: of each block's input, the rows that its kernel reaches up to.

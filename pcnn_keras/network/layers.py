@@ -10,9 +10,6 @@ from keras import ops
 
 from pcnn_keras.network.masked import MaskedConv2D
 
-STACKS = {"neither": (), "vertical": ("vertical",), "horizontal": ("horizontal",), "both": ("vertical", "horizontal")}
-"""The stacks that features may enter."""
-
 
 def near_zero():
     """Initial weights of what is added to something: logits and residual branches start near zero."""
@@ -36,16 +33,14 @@ class GatedBlock(keras.layers.Layer):
         kernel_size: odd int, at least 3.
         restricted: True for the first block, whose input is the image: no residual there.
         channel_groups: 1 for grey, 3 for red, green, blue.
-        conditioned: which stacks `f` enters: "neither" (no `f` is given), "vertical", "horizontal" or "both".
+        conditioned: whether `f` is given.
 
     Input: `(v, h)` or `(v, h, f)`, each `(batch, height, width, in_channels)`, `f` of any width.
     Output: pair `(v', h')`, each `(batch, height, width, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, conditioned="neither", **kwargs):
+    def __init__(self, filters, kernel_size, restricted=False, channel_groups=1, conditioned=False, **kwargs):
         super().__init__(**kwargs)
-        if conditioned not in STACKS:
-            raise ValueError(f"`conditioned` must be one of {', '.join(STACKS)}. Received: {conditioned!r}.")
         self.filters = filters
         self.kernel_size = kernel_size
         self.restricted = restricted
@@ -61,10 +56,10 @@ class GatedBlock(keras.layers.Layer):
         self.out = MaskedConv2D(
             filters, 1, channel_groups=channel_groups, name="out", dtype=self.dtype_policy,
             kernel_initializer="lecun_uniform" if restricted else near_zero())
-        if conditioned != "neither":
+        if conditioned:
             # What is visible may go to every group of every pixel. The convolutions before it have biases.
             self.condition = keras.layers.Conv2D(
-                2 * filters * len(STACKS[conditioned]), 1, use_bias=False, data_format="channels_last",
+                4 * filters, 1, use_bias=False, data_format="channels_last",
                 kernel_initializer=near_zero(), name="condition", dtype=self.dtype_policy)
 
     def build(self, input_shape):
@@ -79,7 +74,7 @@ class GatedBlock(keras.layers.Layer):
 
     def call(self, inputs):
         v, h, *features = inputs
-        conditions = self.split_by_stack(self.condition(features[0])) if features else {}
+        conditions = split_by_stack(self.condition(features[0])) if features else ()
         v, linked = self._vertical_stack(v, conditions, self.vertical, self.link)
         return v, self._horizontal_stack(h, linked, self.horizontal, self.out)
 
@@ -98,22 +93,16 @@ class GatedBlock(keras.layers.Layer):
 
     def vertical_stack(self, v, features=None):
         """`v'` alone."""
-        conditions = {} if features is None else self.split_by_stack(self.condition(features))
+        conditions = () if features is None else split_by_stack(self.condition(features))
         return self._vertical_stack(v, conditions, self.vertical, lambda a: 0)[0]
-
-    def split_by_stack(self, condition):
-        """What `condition` gives, by the stack that it is added to."""
-        stacks = STACKS[self.conditioned]
-        return dict(zip(stacks, ops.split(condition, len(stacks), axis=-1)))
 
     def _vertical_stack(self, v, conditions, vertical, link):
         a = vertical(v)
-        if "vertical" in conditions:
-            a = a + conditions["vertical"]
-        linked = link(a)
-        if "horizontal" in conditions:
-            linked = linked + conditions["horizontal"]
-        return gate(a), linked
+        if not conditions:
+            return gate(a), link(a)
+        to_vertical, to_horizontal = conditions
+        a = a + to_vertical
+        return gate(a), link(a) + to_horizontal
 
     def _horizontal_stack(self, h, linked, horizontal, out):
         update = out(gate(horizontal(h) + linked))
@@ -126,6 +115,11 @@ class GatedBlock(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
                 "restricted": self.restricted, "channel_groups": self.channel_groups,
                 "conditioned": self.conditioned}
+
+
+def split_by_stack(condition):
+    """What `condition` gives: what is added to the vertical stack, and what to the horizontal one."""
+    return ops.split(condition, 2, axis=-1)
 
 
 def gate(x):

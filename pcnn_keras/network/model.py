@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError, expect_kind
+from pcnn_keras.errors import InputError, expect_kind, reason
 from pcnn_keras.files import expect_files
 from pcnn_keras.internals import initializers_from, weights_of_zeros
 from pcnn_keras.models import find_model
@@ -133,7 +133,7 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
             check_shapes(shapes, model)
             model.load_weights(path)
     except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
     if not fits:
         raise InputError(f"{folder}: config.json is not that of model.keras.")
     return model

@@ -34,7 +34,7 @@ def prior_logits(image, config, features=None):
         `(batch, height, width, channels, num_levels)`.
     """
     block = {"filters": config.filters, "kernel_size": config.kernel_size, "channel_groups": config.channels,
-             "conditioned": "neither" if features is None else config.feature_stacks}
+             "conditioned": features is not None}
     given = () if features is None else (features,)
     v, h = GatedBlock(restricted=True, name="prior_restricted", **block)((image, image, *given))
     for i in range(config.prior_depth):

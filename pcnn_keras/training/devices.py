@@ -19,7 +19,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.training.optimizers import OPTIMIZERS, Muon
 
 
@@ -148,8 +148,7 @@ class MultiWorker(Mirrored):
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason}") from error
+            raise InputError(f"The cluster of TF_CONFIG cannot be joined: {reason(error)}") from error
 
     def _sum(self, flag):
         return self._strategy.reduce("SUM", self._strategy.run(tf.identity, args=(flag,)), axis=None)

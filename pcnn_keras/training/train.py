@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pcnn_keras.config import Config
+from pcnn_keras.config import Config, settings
 from pcnn_keras.data import pipeline
 from pcnn_keras.data.masks import FUNCTION, parse_mask
 from pcnn_keras.data.sources import Splits
@@ -151,8 +151,11 @@ def _alone(output, resume):
 def _start_from(initial, model):
     expect_kind("initial", initial, PixelConstrainedCNN)
     shapes, needed = ([weight.shape for weight in each.weights] for each in (initial, model))
-    if shapes != needed or initial.config.feature_stacks != model.config.feature_stacks:
-        raise InputError("The weights to start from are those of another network.")
+    if shapes != needed:
+        old, new = vars(initial.config), vars(model.config)
+        other = [f"{name} {old[name]}" for name, _, declared in settings()
+                 if declared.network and old[name] != new[name]]
+        raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
     model.set_weights(initial.get_weights())
 
 

@@ -80,7 +80,7 @@ def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
 
 
 @pytest.mark.parametrize("flags", ["--image samples/a/1-1.png --mask left:2", "--image samples/a --mask left:2",
-                                   "--image other --mask left:2", "--image photos/a.png --mask samples/a/1-1.png"])
+                                   "--image other --mask left:2", "--image photos/c.png --mask samples/a/1-1.png"])
 def test_what_was_given_is_never_removed(place, tmp_path, flags):
     assert place("--image photos --mask left:2")[0] == 0
     (tmp_path / "link").symlink_to(tmp_path / "samples")
@@ -94,7 +94,7 @@ def test_what_was_given_is_never_replaced(place, tmp_path):
     assert place("--image photos --mask left:2")[0] == 0
     before = (tmp_path / "samples" / "a" / "1-1.png").read_bytes()
     for flags in ("--image samples/a/1-1.png photos/a.png --mask left:3", "--image samples/grid.png --mask left:3",
-                  "--image photos --mask samples/a/1-1.png"):
+                  "--image photos --mask samples/a/1-1.png", "--image photos/a.png --mask samples/a/1-1.png"):
         code, out, errors = place(flags)
         assert (code, out, errors.count("\n")) == (2, "", 1) and "was given, and would be replaced" in errors
     assert (tmp_path / "samples" / "a" / "1-1.png").read_bytes() == before
@@ -158,7 +158,7 @@ def test_results_have_a_line_for_each_completion(place, tmp_path):
             "file": "photos/a.png", "mask": ["left:2", "all"][case], "seed": 7, "draw": found["draw"][case, k],
             "log_likelihood": pytest.approx(found["log_likelihood"][case, k]),
             "nats_per_hidden_pixel": None if case else pytest.approx(-found["log_likelihood"][case, k] / 12),
-            "picture": None}
+            "picture": None if case else f"a/1-{k + 1}.png"}
     assert i == 3
     assert found["kept"].tolist() == [[True, True], [False, False]]  # there is nothing to draw
 
