@@ -178,6 +178,10 @@ class Config:
         """The bottom quarter, as `parse_mask` takes it: the mask of examples."""
         return f"bottom:{self.height // 4}"
 
+    def steps_in_epoch(self, num_images: int) -> int:
+        """How many steps an epoch has on so many training images."""
+        return self.steps_per_epoch or num_images // self.batch_size
+
     def replace(self, **changes: Any) -> "Config":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)

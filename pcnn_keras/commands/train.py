@@ -145,8 +145,8 @@ def main():
     if strategy.writes and not flags.resume:
         check_output(output)
     initial = load(flags.weights) if flags.weights else None
-    asked, levels = prepare(flags, config)
-    tell(asked, len(levels.train), gpus)
+    asked, levels = read_data_set(flags, config)
+    announce(asked, len(levels.train), gpus)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
@@ -176,10 +176,10 @@ def main():
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 
 
-def tell(config, images, gpus):
+def announce(config, images, gpus):
     """On what it trains, and whether a run on own images is too short."""
     print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
-    steps = (config.steps_per_epoch or images // config.batch_size) * config.epochs
+    steps = config.steps_in_epoch(images) * config.epochs
     if config.dataset == "folder" and steps < FEW_STEPS:
         print(f"{steps:,} steps are few: models take thousands. For more: --epochs N; or begin from a trained model: "
               "--weights MODEL.", flush=True)
@@ -206,8 +206,8 @@ def fitting(masks, height, width):
     return tuple(fit)
 
 
-def prepare(flags, config):
-    """Reads the data set.
+def read_data_set(flags, config):
+    """The settings and the images of a run.
 
     Args:
         config: as `start` found it.

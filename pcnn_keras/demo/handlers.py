@@ -84,12 +84,12 @@ def show(result, kept, chosen):
 
 
 def hide(result, kept, chosen):
-    return show(result, kept, chosen) if result else (gr.skip(),) * 4
+    return show(result, kept, chosen) if result else gr.skip()
 
 
 def show_all(result, chosen):
     if not result:
-        return (gr.skip(),) * 5
+        return gr.skip()
     drawn = len(result.completions.draw)
     return gr.Slider(value=drawn), *show(result, drawn, chosen)
 
@@ -116,7 +116,7 @@ def pressed(event, count):
 @in_words()
 def choose_completion(result, kept, playings, event: gr.EventData):
     playings.begin()
-    return show(result, kept, pressed(event, kept)) if result else (gr.skip(),) * 4
+    return show(result, kept, pressed(event, kept)) if result else gr.skip()
 
 
 def play(result, chosen, playings):
@@ -190,7 +190,7 @@ class ModelHandlers:
     def set_mask(self, name, value, spec, masked, drawings, playings):
         """The picture under a mask of the list; nothing, if that is there: Gradio calls this when the list is left."""
         if not spec or spec == masked:
-            return (gr.skip(),) * 9
+            return gr.skip()
         return self._masked(name, value, spec), spec, *forget(drawings, playings)
 
     @in_words()

@@ -84,7 +84,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         expect_files(output, CHECKPOINT, of="a run to resume")
     if strategy.writes and not resume:
         check_output(output)
-    steps_per_epoch = config.steps_per_epoch or len(images.train) // config.batch_size
+    steps_per_epoch = config.steps_in_epoch(len(images.train))
     total_steps = steps_per_epoch * config.epochs
     with strategy.scope():
         model = build_model(config)
