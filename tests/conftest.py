@@ -19,6 +19,8 @@ os.environ.pop("TFDS_DATA_DIR", None)
 os.environ.pop("KERAS_BACKEND", None)
 os.environ.pop("KERAS_MAX_EPOCHS", None)
 os.environ.pop("KERAS_MAX_STEPS_PER_EPOCH", None)
+os.environ.pop("PYTHONWARNINGS", None)
+os.environ["no_proxy"] = "*"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="keras-")
 
@@ -108,6 +110,15 @@ def call_here(tmp_path, monkeypatch):
     return lambda command: run_here(*command.split())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def graph_rewrites(request):
+    """Off, which saves time, but where it matters what graphs become; whatever the module before has set."""
+    import tensorflow as tf
+
+    matters = {"network", "training", "export"} & {*request.path.parts} or request.path.name == "test_sampling.py"
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not matters})
+
+
 @contextmanager
 def _all_of_stderr():
     """What is written to `sys.stderr`, and by libraries in C to file descriptor 2."""
@@ -123,15 +134,15 @@ def _all_of_stderr():
             text.write(file.read().decode(errors="replace"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
-    """A grey model of 4 x 5 pixels and 2 levels with enlarged weights."""
+    """A grey model of 4 x 5 pixels and 2 levels with enlarged weights, which stay as they are."""
     return enlarge(pcnn.build_model(TINY), 2.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_rgb():
-    """A colour model of 3 x 4 pixels and 3 levels with enlarged weights."""
+    """A colour model of 3 x 4 pixels and 3 levels with enlarged weights, which stay as they are."""
     return enlarge(pcnn.build_model(TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)), 2.0)
 
 

@@ -62,9 +62,9 @@ def plain(drawn):
 
 
 @pytest.mark.parametrize("matplotlibrc, backend", [
-    ("", "nonsense"), ("", "module://matplotlib_inline.backend_inline"), ("", "tkagg"), ("backend: pdf", ""),
-    ("text.usetex: True", ""), ("figure.dpi: 7\nsavefig.dpi: 7\nsavefig.format: pdf\nsavefig.bbox: tight", ""),
-    ("axes.grid: True\nfont.size: 3\nlines.linewidth: 9\nno.such.setting: 1\nnot a setting", "")])
+    ("", "nonsense"), ("", "module://matplotlib_inline.backend_inline"), ("", "tkagg"),
+    ("backend: pdf\nfigure.dpi: 7\nsavefig.dpi: 7\nsavefig.format: pdf\nsavefig.bbox: tight\naxes.grid: True\n"
+     "font.size: 3\nlines.linewidth: 9\ntext.usetex: True\nno.such.setting: 1\nnot a setting", "")])
 def test_pictures_are_drawn_the_same_whatever_matplotlib_is_set_to(drawn, plain, matplotlibrc, backend):
     found, backend_after = drawn(matplotlibrc, backend)
     assert found == plain

@@ -18,7 +18,10 @@ from pcnn_keras.evaluation.classifier import build_classifier
 
 @pytest.fixture
 def place(tiny, tmp_path, call_here):
-    """A folder with a model in `.`, photos in `photos`, masks of their names in `masks`; calls `sample.py` there."""
+    """A folder with a model in `.`, photos in `photos`, masks of their names in `masks`; calls `sample.py` there.
+
+    The model's sampler is traced once for all of them.
+    """
     save_model(tiny, tmp_path)
     for name in ("photos", "masks"):
         (tmp_path / name).mkdir()
@@ -30,7 +33,9 @@ def place(tiny, tmp_path, call_here):
         Image.fromarray(mask).save(tmp_path / "masks" / f"{name[0]}.png")
 
     def call(flags):
-        return call_here(f"sample.py --model . --num-samples 2 --prepare none {flags}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pcnn_keras.network.model.load", lambda folder: tiny)
+            return call_here(f"sample.py --model . --num-samples 2 --prepare none {flags}")
 
     return call
 

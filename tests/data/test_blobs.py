@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import pcnn_keras as pcnn
 
@@ -137,7 +138,7 @@ next(iter(training_batches(np.zeros((9, 8, 8, 1), np.uint8), config, 0, 1, mask_
 @pytest.mark.parametrize("device", [pytest.param("/CPU:0", marks=pytest.mark.full), "/CPU:1"])
 def test_masks_are_drawn_on_the_device_that_is_asked_for(device):
     """Inside the running pipeline, on a second logical device as on the first."""
-    run = subprocess.run([sys.executable, "-c", PLACED, device], capture_output=True, text=True,
+    run = subprocess.run([sys.executable, "-c", PLACED, device], cwd=ROOT, capture_output=True, text=True,
                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"})
     assert run.returncode == 0, run.stderr
     placed = re.findall(r"PopulationCount.*device:(CPU:\d)", run.stderr)

@@ -33,7 +33,7 @@ def test_the_bounds_hold_what_the_joint_implies():
     completions[:, masks[0, ..., 0] == 0] = np.indices([2] * 4).reshape(4, 16).T[..., None]
     joint = pcnn.log_likelihood(model, completions, np.zeros((16, 2, 3, 1), int))
     implied = np.logaddexp.reduce(joint) - joint[-1]  # of all ones
-    draws = pcnn.inpaint(model, images, masks, 20_000)
+    draws = pcnn.inpaint(model, images, masks, 20_000, batch_size=5000)
     truth = pcnn.log_likelihood(model, images, masks)
     measures, _ = consistency(model, draws, truth, joint[-1:])
     for bound in ("implied_nats_low", "implied_nats_high"):

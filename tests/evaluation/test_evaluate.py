@@ -10,9 +10,11 @@ import pcnn_keras as pcnn
 from pcnn_keras.data.masks import mask_specs
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.errors import InputError
-from pcnn_keras.evaluation.classifier import build_classifier, load_classifier, train_classifier
+from pcnn_keras.evaluation.classifier import build_classifier, classify, load_classifier, train_classifier
+from pcnn_keras.evaluation.consistency import colour_correlation
 from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, table, unconditional
 from pcnn_keras.evaluation.visible import load_bound
+from pcnn_keras.inference.importance import log_weights
 from pcnn_keras.inference.inputs import inputs_of
 from pcnn_keras.inference.likelihood import score, sum_over_hidden
 
@@ -82,11 +84,12 @@ def test_likelihoods_of_the_parts(tiny):
 
 
 @pytest.mark.parametrize("with_classifier", [True, False])
-def test_every_figure_is_there_with_its_error(with_classifier, capsys):
-    config = TINY.replace(height=8, width=8)
+def test_every_figure_is_there_with_its_error(with_classifier):
+    channels = 1 if with_classifier else 3
+    config = TINY.replace(height=8, width=8, channels=channels)
     model = enlarge(pcnn.build_model(config), 2.0)
     rng = np.random.default_rng(0)
-    images, reference = rng.integers(0, 2, (2, 12, 8, 8, 1)).astype(np.int32)
+    images, reference = rng.integers(0, 2, (2, 12, 8, 8, channels)).astype(np.int32)
     classifier = build_classifier(config, 10) if with_classifier else None
     shares = []
     result = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5, progress=shares.append)
@@ -103,13 +106,32 @@ def test_every_figure_is_there_with_its_error(with_classifier, capsys):
             expected |= realism | {"classes", "class_entropy", "likelihood_confidence_correlation",
                                    "classifier_confidence_draws", "classifier_confidence_best_quarter",
                                    "classifier_confidence_importance"}
+        else:
+            expected |= {"colour_correlation", "colour_correlation_real"}
         assert set(measures) == expected
         assert sum(measures["rank_histogram"]) == 5
         nats, bits = measures["sum_nats_per_hidden_pixel"], measures["sum_bits_per_dimension"]
-        assert bits["mean"] == pytest.approx(nats["mean"] / np.log(2)) and nats["error"] > 0
+        assert bits["mean"] == pytest.approx(nats["mean"] / np.log(2) / channels) and nats["error"] > 0
         assert spec in table(result)
     again = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5)
     assert json.dumps(again) == json.dumps(result)
+
+    measures = result["masks"]["bottom:2"]
+    masks = np.stack([pcnn.parse_mask("bottom:2", 8, 8)(0)] * 12)
+    assert measures["hidden_share"] == 0.75
+    if with_classifier:
+        draws = pcnn.inpaint(model, images[:5], masks[:5], 4, seed=range(5))
+        confidence = classify(classifier, draws.samples, config.num_levels)["class_probability"]
+        share = np.exp(log_weights(model, draws))
+        share /= share.sum(axis=1, keepdims=True)
+        for name, values in {
+                "draws": confidence.mean(axis=1), "importance": (share * confidence).sum(axis=1),
+                "best_quarter": confidence[range(5), draws.log_likelihood.argmax(axis=1)]}.items():
+            assert measures[f"classifier_confidence_{name}"]["mean"] == pytest.approx(values.mean(), rel=1e-4)
+    else:
+        first = pcnn.inpaint(model, images, masks, 1, seed=range(12)).samples[:, 0]
+        assert measures["colour_correlation"] == colour_correlation(first, masks)
+        assert measures["colour_correlation_real"] == colour_correlation(images, masks)
 
 
 def test_what_the_model_drew_itself_has_any_rank_among_its_draws(tiny, monkeypatch):

@@ -29,12 +29,21 @@ def test_the_surprise_is_that_of_the_visible_pixels_alone_some_images_at_a_time(
     assert surprise(tiny, images, masks)[2] == 0
 
 
-def test_the_bound_is_what_few_held_out_images_are_above(tiny, tmp_path):
+def test_the_bound_is_what_few_held_out_images_are_above(tiny, tmp_path, monkeypatch):
+    scores = []
+
+    def kept(*args):
+        scores.append(surprise(*args))
+        return scores[-1]
+
+    monkeypatch.setattr(visible, "surprise", kept)
     images = np.random.default_rng(1).integers(0, 2, (40, 4, 5, 1))
     save_bound(tiny, images, tmp_path)
-    completed = pcnn.inpaint(tiny, images, "left:1", 1).samples[:, 0]
-    above = surprise(tiny, completed, np.stack([pcnn.parse_mask("left:1", 4, 5)(0)] * 40)) > load_bound(tmp_path)
-    assert above.mean() < 0.1 and math.isfinite(load_bound(tmp_path))
+    assert load_bound(tmp_path) == visible.LEAST > scores[0].max()
+    monkeypatch.setattr(visible, "QUANTILE", 0.9)
+    monkeypatch.setattr(visible, "LEAST", -math.inf)
+    save_bound(tiny, images, tmp_path)
+    assert (scores[1] > load_bound(tmp_path)).sum() == 4
 
 
 @pytest.mark.parametrize("content", [

@@ -35,11 +35,14 @@ MASKS = {
     "one": lambda s, rng: np.arange(np.prod(s)).reshape(s) % np.prod(s[1:]) != 7 % np.prod(s[1:])}
 
 
+TEMPERATURES = {"bottom": 0, "top": 0.5, "random": 3}
+
+
 @pytest.mark.parametrize("changes", [
     {}, {"height": 7, "width": 6, "kernel_size": 5, "prior_depth": 2}, {"height": 1, "width": 1},
     {"height": 1, "width": 6},
     {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
-    {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}, *MERGES[1:],
+    {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}, *MERGES[1:3],  # a U-Net is not in the sampler
     {"slices": 2, "height": 6, "width": 4, "merge": "blocks"},
     pytest.param({"slices": 4, "height": 8, "width": 4, "channels": 3, "num_levels": 3, **MERGES[-1]},
                  marks=pytest.mark.full)])
@@ -48,7 +51,8 @@ def test_fast_equals_raster(changes):
     model, images = case(changes, rng)
     for name, make in MASKS.items():
         masks = make((3, model.config.height, model.config.width, 1), rng).astype(int)
-        fast, raster = (pcnn.inpaint(model, images, masks, 4, seed=[5, 6, 5], sampler=s) for s in ("fast", "raster"))
+        fast, raster = (pcnn.inpaint(model, images, masks, 4, TEMPERATURES.get(name, 1), [5, 6, 5], s)
+                        for s in ("fast", "raster"))
         np.testing.assert_array_equal(fast.samples, raster.samples, err_msg=name)
         np.testing.assert_allclose(fast.log_likelihood, raster.log_likelihood, atol=1e-3)
         np.testing.assert_array_equal(fast.draw, [range(4)] * 3)
@@ -110,13 +114,6 @@ def check_case(model, images, masks, options):
     assert (np.abs(fast.log_likelihood - raster.log_likelihood)[same] <= tolerance[same]).all()
     visible = np.broadcast_to((masks == 1)[:, None], fast.samples.shape)
     np.testing.assert_array_equal(fast.samples[visible], np.broadcast_to(images[:, None], fast.samples.shape)[visible])
-
-
-@settings(max_examples=4, deadline=None, derandomize=True)
-@given(cases())
-def test_fast_equals_raster_in_any_case(case):
-    config, *rest = case
-    check_case(enlarge(pcnn.build_model(config), 2.5), *rest)
 
 
 @pytest.mark.full

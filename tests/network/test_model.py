@@ -6,7 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import MERGES, TINY, enlarge, save_model
+from conftest import MERGES, ROOT, TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.pixels import conditioning_input
@@ -39,9 +39,10 @@ def sensitivity(model, rng, *masks):
         yield total.reshape(*size, *size)
 
 
-@pytest.mark.parametrize("merge", [MERGES[0], pytest.param(MERGES[1], marks=pytest.mark.full), MERGES[2]])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("merge, channels, size", [
+    *((MERGES[0], 3, size) for size in SIZES), (MERGES[0], 1, SIZES[0]), (MERGES[0], 1, SIZES[4]),
+    (MERGES[2], 1, SIZES[0]), (MERGES[2], 3, SIZES[0]),  # which adds the same at every size, as nothing is visible
+    pytest.param(MERGES[1], 3, SIZES[0], marks=pytest.mark.full)])
 def test_logits_see_exactly_what_comes_before(merge, channels, size):
     """On weights as they are drawn, nothing visible: zero at itself and later, above zero at all it should see."""
     model = pcnn.build_model(TINY.replace(channels=channels, filters=8, **size, **merge))
@@ -87,8 +88,26 @@ def test_conditional_logits_see_every_visible_pixel_and_the_mask(merge):
     assert (np.abs(tape.jacobian(picked, x, experimental_use_pfor=False)[:, 0]) > 0).all()
 
 
+def test_a_unet_of_odd_sides_is_its_layers_in_turn():
+    config = TINY.replace(**{**MERGES[-1], "height": 11, "width": 9})
+    model = enlarge(pcnn.build_model(config), 1.0)
+    x = np.random.default_rng(0).random((2, 11, 9, 2)).astype(np.float32)
+
+    def pass_through(x, *names):
+        for name in names:
+            x = model.conditioner.get_layer(f"conditioning_{name}")(x)
+        return np.asarray(x)
+
+    full = pass_through(x, "entry", "down_0_block_1")
+    halved = pass_through(full, "halve_0", "at_1_block_1", "attention", "narrow_0")
+    assert halved.shape == (2, 6, 5, config.filters)
+    doubled = halved.repeat(2, axis=1).repeat(2, axis=2)[:, :11, :9]
+    expected = pass_through(full + doubled, "up_0_block_1", "output").reshape(2, 11, 9, 1, 2)
+    np.testing.assert_allclose(model.conditioner(x)["conditional_logits"], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("merge", [*MERGES, {"merge": "blocks", "slices": 2}])
-@pytest.mark.parametrize("channels, num_levels", [(1, 2), (1, 3), (3, 2)])
+@pytest.mark.parametrize("channels, num_levels", [(1, 3), (3, 2)])
 def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
     config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
     model = enlarge(pcnn.build_model(config), 3.0)
@@ -217,7 +236,8 @@ def setting(request):
     keras.config.set_floatx(before[1])
 
 
-def test_a_model_is_of_single_precision_whatever_keras_is_set_to(tiny, setting, tmp_path):
+def test_a_model_is_of_single_precision_whatever_keras_is_set_to(setting, tmp_path):
+    tiny = enlarge(pcnn.build_model(TINY), 2.0)
     before = keras.config.dtype_policy().name, keras.config.floatx()
     copy = pcnn.load(save_model(tiny, tmp_path) and tmp_path)
     assert {weight.dtype for weight in copy.weights} == {"float32"}
@@ -267,7 +287,7 @@ def test_loads_and_trains_on_jax_without_tensorflow(tmp_path):
     folders = [tmp_path / str(i) for i in range(len(MERGES))]
     models = [save_model(enlarge(pcnn.build_model(TINY.replace(**merge)), 2.0), folder)
               for merge, folder in zip(MERGES, folders)]
-    run = subprocess.run([sys.executable, "-c", JAX_RUN, *folders], capture_output=True, text=True,
+    run = subprocess.run([sys.executable, "-c", JAX_RUN, *folders], cwd=ROOT, capture_output=True, text=True,
                          env={**os.environ, "KERAS_BACKEND": "jax"})
     assert run.returncode == 0, run.stderr
     image, mask = np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)

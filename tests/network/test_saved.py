@@ -1,7 +1,6 @@
 """Weights that are no weights of the model are refused, before anything is built from what the file says."""
 
 import json
-import time
 import zipfile
 
 import keras
@@ -80,10 +79,8 @@ def test_settings_that_the_weights_do_not_have_are_refused_before_anything_is_bu
 
     rewrite(tmp_path / "model.keras", lambda names: "config.json", change)
     monkeypatch.setattr(network, "build_model", None)
-    started = time.monotonic()
     with pytest.raises(pcnn.InputError, match="not those of a model with its settings"):
         pcnn.load(tmp_path)
-    assert time.monotonic() - started < 1
 
 
 def test_what_would_be_unpacked_is_refused(tmp_path):

@@ -16,8 +16,10 @@ def has_instructions():
 def options(values):
     """TensorFlow's, whatever other tests have set."""
     tf.config.optimizer.set_experimental_options(values)
-    yield
-    tf.config.optimizer.set_experimental_options(dict.fromkeys(OPTIONS, False))
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({**dict.fromkeys(OPTIONS, False), "disable_meta_optimizer": False})
 
 
 def product():
