@@ -8,9 +8,9 @@ import sys
 
 import pytest
 from conftest import ROOT
-from test_data import prepare_mnist
+from test_sources import prepare_mnist
 
-TESTS = ["tests/test_config.py", "tests/data", "tests/network/test_model.py", "tests/commands/test_cli.py"]
+TESTS = ["tests/test_config.py", "tests/data", "tests/network/test_model.py", "tests/commands/test_flags.py"]
 
 
 def mnist_at_hand(folder):

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY, run_here, save_model
+from made_up import files, png, rewrite
 from PIL import Image
-from test_bad_input import files, png, rewrite
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import read_image

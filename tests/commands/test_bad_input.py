@@ -1,7 +1,7 @@
 """Whatever is handed over either works, or is refused: exit code 2, one line on stderr, nothing half-written.
 
 Six families of cases that hypothesis makes up: images, masks, flags, model folders, data folders, arrays in
-Python. The programs run in this process; `tests/commands/test_cli.py` has processes of their own. `.ci/full` tries
+Python. The programs run in this process; `test_flags.py` has processes of their own. `.ci/full` tries
 `FULL` cases of each family, `.ci/run` a few.
 """
 
@@ -9,17 +9,15 @@ import io
 import json
 import os
 import shutil
-import struct
-import zipfile
-import zlib
 from collections import Counter
 
 import h5py
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES, TINY, run_here, save_model
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from made_up import FEW, FULL, JSON, cases, change_weights, files, png, rewrite
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -31,17 +29,9 @@ from pcnn_keras.inference import sampling
 from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.training import train as training
 
-FULL = int(os.environ.get("PCNN_CASES", 210))
-FEW = 5
 _model = []  # the good one, loaded once: compiling its sampler takes longer than a case
 outcomes = Counter()
 """How many cases of each family worked, and how many were refused."""
-
-
-def cases(count):
-    """That many examples, drawn anew in each run of `.ci/full`, and fixed in the ordinary suite."""
-    return settings(max_examples=count, deadline=None, database=None, derandomize=count == FEW,
-                    suppress_health_check=list(HealthCheck))
 
 
 def family(what, **strategies):
@@ -85,10 +75,6 @@ def picture(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def files(folder):
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-
 def works_or_is_refused(what, folder, script, *arguments, writes="out"):
     """Runs a program; holds its outcome against the promise. `writes`: the one folder that it may write."""
     before = files(folder)
@@ -108,21 +94,11 @@ def works_or_is_refused(what, folder, script, *arguments, writes="out"):
     return code
 
 
-# Images -----------------------------------------------------------------------------------------------------------
+# Images --------------------------------------------------------------------------------------------------------------
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F")
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ico", "ppm")
 COMPRESSIONS = (None, "tiff_lzw", "tiff_adobe_deflate", "group4")  # of TIFF, whose library has words of its own
-
-
-def png(width, height, depth=8, colour=0, content=b"\0", transparent=()):
-    """A PNG of raw parts, honest or not."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    key = chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if len(transparent) else b""
-    content = chunk(b"IHDR", header) + key + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + content
 
 
 @st.composite
@@ -199,9 +175,7 @@ def _image(place, file):
 
 
 test_a_few_images, test_many_images = family("images", file=image_files())(_image)
-
-
-# Masks ------------------------------------------------------------------------------------------------------------
+# Masks ---------------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.one_of(st.integers(-3, 9), st.sampled_from([10**6, 10**30, -(10**30)]),
                     st.floats(allow_nan=True, allow_infinity=True), st.text("0123456789,.-e", max_size=6))
@@ -224,9 +198,7 @@ def _mask(place, spec):
 
 
 test_a_few_masks, test_many_masks = family("masks", spec=mask_specs())(_mask)
-
-
-# Flags ------------------------------------------------------------------------------------------------------------
+# Flags ---------------------------------------------------------------------------------------------------------------
 
 WRONG = st.one_of(st.integers(-5, 0), st.integers(1, 3), st.integers(2**31, 2**70), st.floats(),
                   st.sampled_from(["nan", "inf", "-inf", "1e999", "", " ", "one", "0x10", "1_0", "١", "1;2", "-", "--",
@@ -277,13 +249,9 @@ def _flags(place, line):
 
 
 test_a_few_flags, test_many_flags = family("flags", line=command_lines())(_flags)
-
-
-# Model folders ----------------------------------------------------------------------------------------------------
+# Model folders -------------------------------------------------------------------------------------------------------
 
 FIELDS = sorted(TINY.to_dict())
-JSON = st.one_of(st.none(), st.booleans(), st.integers(-2, 40), st.floats(), st.text(max_size=5), st.just([]),
-                 st.just({}), st.just(10**30))
 
 
 @st.composite
@@ -340,27 +308,6 @@ def spoil(where, value):
     return change
 
 
-def change_weights(path, change):
-    """Changes the weights inside a `model.keras`: `change` is given the open HDF5 file."""
-    def apply(data):
-        buffer = io.BytesIO(data)
-        with h5py.File(buffer, "r+") as file:
-            change(file)
-        return buffer.getvalue()
-    rewrite(path, lambda names: "model.weights.h5", apply)
-
-
-def rewrite(path, choose, change, method=zipfile.ZIP_STORED):
-    """Changes the content of one file of a zip archive, and how it is compressed."""
-    with zipfile.ZipFile(path) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    chosen = choose(sorted(content))
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            changed = name == chosen
-            archive.writestr(name, change(data) if changed else data, method if changed else zipfile.ZIP_STORED)
-
-
 def _model_folder(place, damage):
     folder = place / "other"
     shutil.copytree(place / "model", folder)
@@ -387,7 +334,7 @@ def test_an_unknown_preset_lists_those_there_are(name):
         Config.preset(name)
 
 
-# Data folders -----------------------------------------------------------------------------------------------------
+# Data folders --------------------------------------------------------------------------------------------------------
 
 DATA_FILES = st.one_of(
     image_files(),
@@ -422,9 +369,7 @@ def _data_folder(place, some, good, size):
 test_a_few_data_folders, test_many_data_folders = family(
     "data folders", some=st.lists(DATA_FILES, max_size=3), good=st.sampled_from([0, 1, 10, 11, 30]),
     size=st.sampled_from([None, 1, 4]))(_data_folder)
-
-
-# Python -----------------------------------------------------------------------------------------------------------
+# Python --------------------------------------------------------------------------------------------------------------
 
 ARRAYS = st.one_of(
     st.builds(lambda shape, value: np.full(shape, value),

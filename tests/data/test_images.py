@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 import pytest
+from made_up import png
 from PIL import Image
-from test_bad_input import png
 
 from pcnn_keras.data import images
 from pcnn_keras.data.images import convert, list_images, pixels_of, read_image, resize

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY, enlarge, run_here, save_model
+from made_up import change_weights, rewrite
 from PIL import Image
-from test_bad_input import change_weights, rewrite
 
 import pcnn_keras as pcnn
 from pcnn_keras.evaluation.classifier import build_classifier, find_classifier
