@@ -91,7 +91,7 @@ def random_batch(config):
 
     shape = (config.batch_size, config.height, config.width)
     levels = tf.random.stateless_uniform((*shape, config.channels), (0, 0), 0, config.num_levels, tf.int32)
-    return examples(levels, random_blob_masks(*shape), config.num_levels)
+    return examples(levels, random_blob_masks(*shape), config)
 
 
 def print_kinds(seconds, numbers):

@@ -26,31 +26,34 @@ HELD_OUT_SEED = 0
 """Of the blob masks under which held-out images are judged: the same in every run."""
 
 
-def examples(levels: Any, masks: Any, num_levels: int, k: int = 0, slices: int = 1) -> tuple[dict, dict, dict]:
+def model_inputs(levels: Any, masks: Any, config: Config, k: int = 0) -> dict:
+    """What the model reads of slice k, tensors: see `data.slices.network_inputs`. Args: as `examples`."""
+    image = scale(tf.cast(levels, tf.float32), config.num_levels)
+    return network_inputs(image, tf.cast(masks, tf.float32), k, config.slices, tf.concat, tf.pad)
+
+
+def examples(levels: Any, masks: Any, config: Config, k: int = 0) -> tuple[dict, dict, dict]:
     """One batch as Keras trains on it.
 
     Args:
         levels: int tensor or array `(batch, height, width, channels)`.
         masks: int tensor or array `(batch, height, width, 1)`, 1 = visible.
-        num_levels: of the levels.
-        k, slices: which of the `slices * slices` slices of each image (see `slices`).
+        config: a `Config`.
+        k: which of the slices of each image (see `slices`).
 
     Returns:
         `(inputs, targets, weights)`: dicts for the model's inputs (float32 in [0, 1]) and, by head,
         the levels to predict (int32) and what counts: 1 at hidden pixels, 0 at visible ones.
     """
-    levels = tf.cast(levels, tf.int32)
-    masks = tf.cast(masks, tf.float32)
-    image = scale(tf.cast(levels, tf.float32), num_levels)
-    inputs = network_inputs(image, masks, k, slices, tf.concat, tf.pad)
     heads = ("logits", "conditional_logits")
-    return (inputs, dict.fromkeys(heads, slice_of(levels, k, slices)),
-            dict.fromkeys(heads, 1 - slice_of(masks, k, slices)))
+    return (model_inputs(levels, masks, config, k),
+            dict.fromkeys(heads, slice_of(tf.cast(levels, tf.int32), k, config.slices)),
+            dict.fromkeys(heads, 1 - slice_of(tf.cast(masks, tf.float32), k, config.slices)))
 
 
 def _of_every_slice(levels, masks, config, merge):
     """`examples` of all slices, their parts put together by `merge`, which takes the list of a part's tensors."""
-    each = [examples(levels, masks, config.num_levels, k, config.slices) for k in range(config.slices**2)]
+    each = [examples(levels, masks, config, k) for k in range(config.slices**2)]
     return tf.nest.map_structure(lambda *parts: merge(parts), *each)
 
 
@@ -105,7 +108,7 @@ def _batches(levels, config, first_step, num_steps, mask_device, draw):
                 chosen = _flip_half(chosen, tf.random.experimental.stateless_fold_in(seed, 1))
             masks = draw(*_size(config), seed) if draw else random_masks(config, seed)
             if config.slices == 1:
-                return examples(chosen, masks, config.num_levels)
+                return examples(chosen, masks, config)
             k = random_slices(config, seed)
             return _of_every_slice(
                 chosen, masks, config, lambda parts: tf.gather_nd(tf.stack(parts, axis=1), k, batch_dims=1))

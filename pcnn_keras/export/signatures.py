@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pcnn_keras.data.pipeline import examples
+from pcnn_keras.data.pipeline import model_inputs
 from pcnn_keras.data.slices import join
 from pcnn_keras.export.warm_up import write_warm_up
 from pcnn_keras.files import output_folder, unwritable
@@ -54,16 +54,12 @@ def signatures(model):
                 *(_expect(*condition) for condition in conditions)]):
             return tf.identity(image), tf.identity(mask)
 
-    def read(image, mask, k):
-        """What the model reads of slice k."""
-        return examples(image, mask, config.num_levels, k, config.slices)[0]
-
     def of_logits(function, shape, image, mask):
         """A function of logits, images and masks, `CHUNK` images at a time: many would fill the server's memory."""
         def of_some(numbers):
             x, m = tf.gather(image, numbers), tf.gather(mask, numbers)
-            logits = join([model(read(x, m, k))["logits"] for k in range(config.slices**2)], config.slices)
-            return [function(logits, x, m)]
+            logits = [model(model_inputs(x, m, config, k))["logits"] for k in range(config.slices**2)]
+            return [function(join(logits, config.slices), x, m)]
 
         return _in_chunks(of_some, 0, tf.shape(image)[0], [(tf.float32, shape)])[0]
 
@@ -76,7 +72,7 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        context = model.conditioner(read(image, mask, 0)["conditioning"])
+        context = model.conditioner(model_inputs(image, mask, config)["conditioning"])
         total = tf.shape(image)[0] * num_samples
         share = tf.maximum(8, (total + LANES - 1) // LANES)
 

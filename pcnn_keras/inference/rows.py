@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from pcnn_keras.data.pipeline import model_inputs
 from pcnn_keras.data.pixels import scale
-from pcnn_keras.data.slices import join, network_inputs, slice_of
+from pcnn_keras.data.slices import join, slice_of
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.network.layers import Merge, split_by_stack
 from pcnn_keras.network.networks import prior_layers
@@ -184,8 +185,7 @@ def sampler(model):
 
         def draw_slice(k, levels):
             """Of completions that are drawn up to there; each has a context of its own."""
-            seen = tf.cast(visible, tf.float32)
-            read = network_inputs(scaled(levels, config), seen, k, config.slices, tf.concat, tf.pad)
+            read = model_inputs(levels, visible, config, k)
             return sample_slice(slice_of(levels, k, config.slices), slice_of(masks, k, config.slices),
                                 reference().conditioner(read["conditioning"]), tf.range(tf.size(image_of)), noise_of(k))
 

@@ -102,7 +102,7 @@ def test_an_example_shows_the_network_visible_pixels_and_the_loss_hidden_ones(ch
     levels = random.integers(0, num_levels, (6, 4, 5, channels), np.uint8)
     levels[0, 0, 0] = num_levels - 1
     masks = random.integers(0, 2, (6, 4, 5, 1))
-    inputs, targets, weights = examples(levels, masks, num_levels)
+    inputs, targets, weights = examples(levels, masks, TINY.replace(channels=channels, num_levels=num_levels))
     assert {*inputs} == {"image", "conditioning"}
     assert {*targets} == {*weights} == {"logits", "conditional_logits"}
 

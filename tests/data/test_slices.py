@@ -7,8 +7,9 @@ from conftest import TINY, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.data import slices as slices_module
-from pcnn_keras.data.pipeline import held_out_batches, training_batches
+from pcnn_keras.data.pipeline import held_out_batches, held_out_masks, training_batches
 from pcnn_keras.data.slices import join, network_inputs, slice_of, visible_to_slice
+from pcnn_keras.training.compile import compile_model
 
 CONFIG = TINY.replace(height=4, width=6, merge="blocks", slices=2, conditioning_depth=3)
 
@@ -107,13 +108,9 @@ def test_training_draws_one_slice_of_each_image_and_held_out_images_have_all():
 
 
 def test_nats_an_image_are_those_of_all_its_slices(tmp_path):
-    from pcnn_keras.training.compile import compile_model
-
     levels = np.random.default_rng(0).integers(0, 2, (6, 4, 6, 1)).astype(np.uint8)
     model = enlarge(pcnn.build_model(CONFIG), 2.0)
     compile_model(model, 10)
-    from pcnn_keras.data.pipeline import held_out_masks
-
     found = model.evaluate(held_out_batches(levels, CONFIG), verbose=0, return_dict=True)
     nats = -pcnn.log_likelihood(model, levels, held_out_masks(6, CONFIG))
     assert found["logits_nats_per_image"] == pytest.approx(nats.mean(), rel=1e-4)
