@@ -182,8 +182,8 @@ def _folder(folder, prepare):
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(read, paths))
     if bad := [image for image in images if isinstance(image, InputError)]:
-        others = [f"and {len(bad) - 5} others."] * (len(bad) > 5)
-        raise InputError(" ".join([f"{len(bad)} of {len(images)} images cannot be read:", *map(str, bad[:5]), *others]))
+        more = [f"and {len(bad) - 5} more."] * (len(bad) > 5)
+        raise InputError(" ".join([f"{len(bad)} of {len(images)} images cannot be read:", *map(str, bad[:5]), *more]))
     channels = max(image.shape[-1] for image in images)
     return _stack([convert(image, channels) for image in images], folder)
 

@@ -40,6 +40,12 @@ def test_a_table_has_the_settings_that_differ_and_what_came_of_them(runs):
         "best held-out nats an image 30.12 41.00 the conditional head's, there 60.25 82.00 at step 10 5").split()
 
 
+def test_models_are_named_as_everywhere(runs):
+    code, out, errors = compare("mnist", "one")
+    assert (code, errors) == (0, "") and out.splitlines()[0].split() == ["mnist", "one"]
+    assert compare("mnist", "no-such")[::2] == (2, compare("no-such")[2])
+
+
 def test_a_picture_has_the_curves(runs, tmp_path):
     code, out, errors = compare("one", "two", "--output", "curves")
     assert (code, errors) == (0, "") and out.endswith("Wrote curves.\n")

@@ -35,7 +35,8 @@ def place(tiny, tmp_path, call_here):
     def call(flags):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pcnn_keras.network.model.load", lambda folder: tiny)
-            return call_here(f"sample.py --model . --num-samples 2 --prepare none {flags}")
+            prepare = "" if "--dataset" in flags else "--prepare none"
+            return call_here(f"sample.py --model . --num-samples 2 {prepare} {flags}")
 
     return call
 
@@ -103,6 +104,16 @@ def test_what_was_given_is_never_replaced(place, tmp_path):
         code, out, errors = place(flags)
         assert (code, out, errors.count("\n")) == (2, "", 1) and "was given, and would be replaced" in errors
     assert (tmp_path / "samples" / "a" / "1-1.png").read_bytes() == before
+
+
+def test_nor_are_images_of_a_data_set_whatever_folder_they_are_in(place, tmp_path):
+    (tmp_path / "all" / "below").mkdir(parents=True)
+    for name in ("grid", *range(11)):
+        Image.new("L", (5, 4)).save(tmp_path / "all" / "below" / f"{name}.png")
+    flags = "--dataset folder --data-dir all --index 0 --mask left:2"
+    code, out, errors = place(f"{flags} --output all/below")
+    assert (code, out, errors.count("\n")) == (2, "", 1) and "was given, and would be replaced" in errors
+    assert place(flags)[0] == 0
 
 
 def test_an_earlier_run_s_files_go_where_images_lie_around_them(place, tmp_path):

@@ -122,7 +122,13 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     write(tmp_path / "10.png", 6, 6)
     assert [len(part) for part in load_images("folder", tmp_path)] == [9, 1, 1]
     (tmp_path / "text.png").write_text("not an image")
-    assert "text.png" in refused("folder", tmp_path)
+    (tmp_path / "0.png").write_text("not an image")
+    said = refused("folder", tmp_path)
+    assert said.startswith("2 of 13 images cannot be read: ") and "/text.png is" in said and "/0.png is" in said
+    for i in range(5):
+        (tmp_path / f"{i}.png").write_text("not an image")
+    said = refused("folder", tmp_path)
+    assert said.startswith("6 of 17 images") and said.endswith(" and 1 more.") and "text.png" not in said
 
 
 def test_celeba_from_a_folder_is_the_centre_of_half_the_width(tmp_path):
