@@ -46,8 +46,8 @@ def expect_kind(name, value, kinds):
 
 def reason(error, most=200):
     """Why, in few words: what the disk says, the exception's message, or else its kind."""
-    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-    return said[:most]
+    said = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return said[:most] or type(error).__name__
 
 
 def shown(value, most=100):

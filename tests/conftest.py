@@ -91,7 +91,9 @@ Done = namedtuple("Done", "returncode stdout stderr")
 
 def run_here(script, *flags):
     """Runs a program of the repository in this process, where TensorFlow is imported already: a `Done`."""
-    out = io.StringIO()
+    import tensorflow as tf
+
+    out, before = io.StringIO(), tf.config.optimizer.get_experimental_options()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), _all_of_stderr() as errors, \
             pytest.raises(SystemExit) as exited:
         patch.setattr(sys, "argv", [script, *map(str, flags)])
@@ -99,6 +101,7 @@ def run_here(script, *flags):
             outcome.run(importlib.import_module(script.removesuffix(".py").replace("/", ".")).main)
         else:
             runpy.run_path(str(ROOT / script), run_name="__main__")
+    tf.config.optimizer.set_experimental_options(before)
     return Done(exited.value.code or 0, out.getvalue(), errors.getvalue())
 
 
@@ -115,7 +118,8 @@ def graph_rewrites(request):
     """Off, which saves time, but where it matters what graphs become; whatever the module before has set."""
     import tensorflow as tf
 
-    matters = {"network", "training", "export"} & {*request.path.parts} or request.path.name == "test_sampling.py"
+    path = request.path
+    matters = path.parent.name in ("network", "training", "export") or path.name == "test_sampling.py"
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not matters})
 
 

@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 from test_sources import prepare_mnist
 
-TESTS = ["tests/test_config.py", "tests/data", "tests/network/test_model.py", "tests/commands/test_flags.py"]
+TESTS = ["tests/test_config.py", "tests/data", "tests/network/test_model.py", "tests/commands/test_flags.py",
+         "tests/commands/test_programs.py", "tests/commands/test_train.py"]
 
 
 def mnist_at_hand(folder):

@@ -52,6 +52,6 @@ def main():
     if flags.output:
         from pcnn_keras.plots import held_out_curves
 
-        held_out_curves(flags.output, {name: [(row["step"], row[JUDGED_BY]) for row in history]
-                                for name, (_, history) in runs.items()})
+        curves = {name: [(row["step"], row[JUDGED_BY]) for row in history] for name, (_, history) in runs.items()}
+        held_out_curves(flags.output, curves)
         print(f"Wrote {flags.output}.")

@@ -52,7 +52,7 @@ def main():
         return
     classifier = find_classifier(flags.model, config)
     if not classifier:
-        print(f"{flags.model / CLASSIFIER} is not there, so no realism and no classes. If its images have classes, "
+        print(f"{flags.model / CLASSIFIER} is not there, so no realism and no classes. If the data set has classes, "
               f"python -m pcnn_keras.classifier --model {flags.model} makes it.")
     with Progress("Evaluating") as progress:
         test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))

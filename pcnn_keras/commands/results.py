@@ -173,8 +173,8 @@ class Folders:
         """The next image's."""
         stem = Path(file).stem.strip(". ") or "image"
         name, count = stem, 1
-        while name in self._taken:
+        while name.casefold() in self._taken:  # as disks may have it
             count += 1
             name = f"{stem}-{count}"
-        self._taken.add(name)
+        self._taken.add(name.casefold())
         return self._output / name

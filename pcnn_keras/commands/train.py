@@ -17,7 +17,7 @@ from pcnn_keras.models import find_model
 from pcnn_keras.quiet import import_tensorflow
 
 FEW_STEPS = 1000
-"""Of a run: with fewer, pictures look like noise."""
+"""Of a run on own images: with fewer, `train.py` says that it is short."""
 
 DATA_SETS = "mnist, celeba, digits, folder, or another image set of TFDS"
 
@@ -146,7 +146,7 @@ def main():
         check_output(output)
     initial = load(flags.weights) if flags.weights else None
     asked, levels = read_data_set(flags, config)
-    announce(asked, len(levels.train), gpus)
+    announce(asked, len(levels.train), gpus, flags.weights or flags.resume)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
@@ -176,13 +176,13 @@ def main():
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 
 
-def announce(config, images, gpus):
-    """On what it trains, and whether a run on own images is too short."""
+def announce(config, images, gpus, begun):
+    """On what it trains, and whether a run on own images that begins from nothing is short."""
     print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
     steps = config.steps_in_epoch(images) * config.epochs
-    if config.dataset == "folder" and steps < FEW_STEPS:
-        print(f"{steps:,} steps are few: models take thousands. For more: --epochs N; or begin from a trained model: "
-              "--weights MODEL.", flush=True)
+    if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
+        print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
+              "trained model: --weights MODEL.", flush=True)
 
 
 def finish(output, held_out):

@@ -177,7 +177,8 @@ def _folder(folder, prepare):
             return error
         return prepare(image)
 
-    if not isinstance(first := read(paths[0]), InputError):
+    first = next((image for image in map(read, paths) if not isinstance(image, InputError)), None)
+    if first is not None:
         _expect_room(str(folder), len(paths), first)
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
         images = list(pool.map(read, paths))

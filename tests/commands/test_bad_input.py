@@ -175,6 +175,8 @@ def _image(place, file):
 
 
 test_a_few_images, test_many_images = family("images", file=image_files())(_image)
+
+
 # Masks ---------------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.one_of(st.integers(-3, 9), st.sampled_from([10**6, 10**30, -(10**30)]),
@@ -198,6 +200,8 @@ def _mask(place, spec):
 
 
 test_a_few_masks, test_many_masks = family("masks", spec=mask_specs())(_mask)
+
+
 # Flags ---------------------------------------------------------------------------------------------------------------
 
 WRONG = st.one_of(st.integers(-5, 0), st.integers(1, 3), st.integers(2**31, 2**70), st.floats(),
@@ -249,6 +253,8 @@ def _flags(place, line):
 
 
 test_a_few_flags, test_many_flags = family("flags", line=command_lines())(_flags)
+
+
 # Model folders -------------------------------------------------------------------------------------------------------
 
 FIELDS = sorted(TINY.to_dict())
@@ -369,6 +375,8 @@ def _data_folder(place, some, good, size):
 test_a_few_data_folders, test_many_data_folders = family(
     "data folders", some=st.lists(DATA_FILES, max_size=3), good=st.sampled_from([0, 1, 10, 11, 30]),
     size=st.sampled_from([None, 1, 4]))(_data_folder)
+
+
 # Python --------------------------------------------------------------------------------------------------------------
 
 ARRAYS = st.one_of(

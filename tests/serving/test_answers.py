@@ -71,7 +71,6 @@ def asked(module, tmp_path, monkeypatch, capfd):
     """Has the client ask a server that answers as is said: exit code, line on stderr; a refusal leaves no file."""
     Image.new("L", (4, 4)).save(tmp_path / "image.png")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("no_proxy", "*")
 
     def ask(**says):
         with Server(("127.0.0.1", 0), Handler) as server:
