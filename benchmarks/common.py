@@ -70,6 +70,17 @@ def top_hidden(config, share):
     return mask
 
 
+def whole_pass(model, image, mask, count):
+    """A function that evaluates the whole model, teacher-forced, on so many copies of an image."""
+    import numpy as np
+
+    from pcnn_keras.inference.inputs import inputs_of
+
+    images, masks = np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0)
+    inputs = [inputs_of(images, masks, model.config, k) for k in range(model.config.slices**2)]
+    return lambda: [model.predict_on_batch(each) for each in inputs]
+
+
 def in_turn(runs, **functions):
     """Median seconds of each function, called in turn (A B A B …) after one call that is not counted."""
     seconds = {name: [] for name in functions}
@@ -91,7 +102,7 @@ def random_batch(config):
 
     shape = (config.batch_size, config.height, config.width)
     levels = tf.random.stateless_uniform((*shape, config.channels), (0, 0), 0, config.num_levels, tf.int32)
-    return examples(levels, random_blob_masks(*shape), config)
+    return examples(levels, random_blob_masks(*shape, config.max_num_blobs, config.iter_min, config.iter_max), config)
 
 
 def print_kinds(seconds, numbers):

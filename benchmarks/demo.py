@@ -9,8 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-from common import MNIST, Program, in_turn, machine, occluded_draw
+from common import MNIST, Program, in_turn, machine, occluded_draw, whole_pass
 
 import pcnn_keras as pcnn
 
@@ -37,7 +36,6 @@ def main():
     from gradio_client import Client
 
     from pcnn_keras.demo.parts import canvas
-    from pcnn_keras.inference.inputs import inputs_of
     from pcnn_keras.models import find_model
 
     folder = str(find_model(folder))
@@ -55,9 +53,8 @@ def main():
             ask(client, folder, value, count, 0)
             first, last = (statistics.median(each)
                            for each in zip(*(ask(client, folder, value, count, seed) for seed in range(RUNS))))
-            inputs = inputs_of(np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0), config)
             alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
-                            one=lambda batch=inputs: model.predict_on_batch(batch))
+                            one=whole_pass(model, image, mask, count))
             seconds = (first, last, alone["draw"], alone["one"])
             print(f"{count:3} completions     " + "".join(f"{each:10.2f} s" for each in seconds), flush=True)
 

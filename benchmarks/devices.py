@@ -6,7 +6,6 @@ the whole batch, and with others, which clip each device's share.
 
 import tempfile
 
-import numpy as np
 from common import Program, machine
 
 import pcnn_keras as pcnn
@@ -43,7 +42,7 @@ def main():
             two.optimizers = optimizers
             drift = max(abs(a - b).max() for a, b in zip(one, weights(config, two)))
             print(f"{steps} steps on two devices and on one, {name} that clips {clips}: "
-                  f"weights differ by at most {np.float64(drift):.1e}", flush=True)
+                  f"weights differ by at most {drift:.1e}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from common import MNIST, Program, machine
 
 def main():
     parser = Program(__doc__)
-    parser.add_argument("model", type=Path, nargs="?", default=MNIST)
+    parser.add_argument("model", nargs="?", default=MNIST)
     parser.add_argument("images", type=int, nargs="?", default=1000)
     flags = parser.parse_args()
 
@@ -27,8 +27,9 @@ def main():
     from pcnn_keras.data.pixels import to_bytes
     from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.inference import sampling
+    from pcnn_keras.models import find_model
 
-    config, seconds, inpaint = Config.of_model(flags.model), [], sampling.inpaint
+    config, seconds, inpaint = Config.of_model(find_model(flags.model)), [], sampling.inpaint
 
     def timed(*given, **named):
         start = time.perf_counter()

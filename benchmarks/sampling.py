@@ -10,19 +10,15 @@ import time
 from math import log
 
 import numpy as np
-from common import MNIST, Program, in_turn, machine, occluded_draw, top_hidden
+from common import MNIST, Program, in_turn, machine, occluded_draw, top_hidden, whole_pass
 
 import pcnn_keras as pcnn
 
 
 def row(name, model, image, mask, count, runs=5):
     """Times `count` completions beside one pass over as many images, in turn."""
-    from pcnn_keras.inference.inputs import inputs_of
-
-    images, masks = np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0)
-    inputs = [inputs_of(images, masks, model.config, k) for k in range(model.config.slices**2)]
     seconds = in_turn(runs, fast=lambda: pcnn.inpaint(model, image, mask, count),
-                      a_pass=lambda: [model.predict_on_batch(each) for each in inputs])
+                      a_pass=whole_pass(model, image, mask, count))
     print(f"{name:34}{seconds['fast']:9.3f} s {seconds['a_pass']:9.3f} s {seconds['fast'] / seconds['a_pass']:8.2f}",
           flush=True)
     return seconds["fast"]

@@ -50,11 +50,8 @@ def main():
     parser.add_argument("model", nargs="?", default=MNIST)
     flags = parser.parse_args()
 
-    import tensorflow as tf
-
     from pcnn_keras.export.signatures import export
 
-    tf.get_logger().setLevel("ERROR")
     model = pcnn.load(flags.model)
     image, mask = occluded_draw(model)
     with tempfile.TemporaryDirectory() as folder:

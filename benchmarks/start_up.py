@@ -21,8 +21,10 @@ def whole(*flags):
     """Seconds of a process."""
     def once():
         start = time.perf_counter()
-        subprocess.run([sys.executable, ROOT / "sample.py", *flags], cwd=ROOT, capture_output=True)
-        return time.perf_counter() - start
+        code = subprocess.run([sys.executable, ROOT / "sample.py", *flags], cwd=ROOT, capture_output=True).returncode
+        taken = time.perf_counter() - start
+        assert code == (2 if "--nope" in flags else 0), code
+        return taken
 
     return statistics.median(once() for _ in range(3))
 

@@ -43,7 +43,7 @@ def main():
     flags = parser.parse_args()
     model = (flags.model or flags.after / "saved_models" / "mnist").resolve()
     workers = [subprocess.Popen([sys.executable, __file__, "--draw", checkout, model], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                                stdout=subprocess.PIPE, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
                for checkout in (flags.before.resolve(), flags.after.resolve())]
     print("completions   before    after")
     for count, runs in RUNS.items():

@@ -1,6 +1,5 @@
 """What the experiments share: MNIST, and how a model is trained and judged."""
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -13,10 +12,12 @@ __all__ = ["MNIST", "Program", "in_turn", "judge", "machine", "mnist", "settings
 
 def settings(text):
     """`"merge=blocks masks=blobs;none"` as fields of `Config`."""
-    from pcnn_keras import Config
+    from pcnn_keras import config
 
-    kinds = {field.name: field.type for field in dataclasses.fields(Config)}
-    pairs = (pair.split("=", 1) for pair in text.split())
+    kinds = {name: kind for name, kind, _ in config.settings()}
+    pairs = [pair.split("=", 1) for pair in text.split()]
+    if unknown := {pair[0] for pair in pairs if len(pair) < 2 or pair[0] not in kinds}:
+        raise SystemExit(f"no settings NAME=VALUE: {', '.join(sorted(unknown))}")
     return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
 
 

@@ -36,7 +36,7 @@ def train(config, levels, steps, folder):
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
     train_further(model, levels, steps, callbacks=[watch])
     folder.mkdir(parents=True, exist_ok=True)
-    seconds = (marks[-1] - marks[10]) / (len(marks) - 11)
+    seconds = (marks[-1] - marks[9]) / (len(marks) - 10)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))
     config.save(folder / "config.json")
     with replacing(folder / "model.keras") as aside:
@@ -56,7 +56,7 @@ def weight_sd(model, images, masks):
     return log_weights(model, pcnn.inpaint(model, images, masks, 32)).std(axis=1, ddof=1).mean()
 
 
-def nats_of_hidden(model, images, masks, num_levels, batch_size=100):
+def nats_by_head(model, images, masks, num_levels, batch_size=100):
     """By head, the mean nats of an image over hidden pixels, told apart by so many levels."""
     from keras import ops
 
@@ -91,8 +91,8 @@ def main():
     parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16, see `training.precision`")
     parser.add_argument("--output", type=Path, required=True)
     flags = parser.parse_args()
-    if flags.steps < 12:
-        parser.error("argument --steps: at least 12, for its seconds are those of the steps after the tenth")
+    if flags.steps < 11:
+        parser.error("argument --steps: at least 11, for its seconds are those of the steps after the tenth")
 
     from pcnn_keras.data.masks import mask_specs, parse_mask
     from pcnn_keras.data.sources import load_model_images
@@ -121,7 +121,7 @@ def main():
                 with bfloat16() if flags.bfloat16 else nullcontext():
                     train(config, images.train, flags.steps, folder)
             model = pcnn.load(folder)
-            nats = {name: nats_of_hidden(model, test, mask[: len(test)], base.num_levels)
+            nats = {name: nats_by_head(model, test, mask[: len(test)], base.num_levels)
                     for name, mask in masks.items()}
             spread = {name: weight_sd(model, test[: flags.drawn], mask[: flags.drawn]) for name, mask in masks.items()}
             cells = [text, seed, model.count_params(),

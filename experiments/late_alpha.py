@@ -7,7 +7,6 @@ from a quarter of the run's peak to zero; prints nats an image of held-out image
 conditional head alone.
 """
 
-
 from common import Program, judge, machine, mnist, train_further
 
 import pcnn_keras as pcnn
@@ -22,7 +21,7 @@ def main():
     trained = pcnn.load(flags.model)
     config = trained.config.replace(schedule_peak=trained.config.schedule_peak / 4)
     levels, held_out = mnist(config)
-    first_step = config.epochs * (len(levels) // config.batch_size)
+    first_step = config.epochs * config.steps_in_epoch(len(levels))
     print(machine(), flush=True)
     for alpha in flags.alphas:
         model = pcnn.build_model(config.replace(alpha=alpha))

@@ -11,14 +11,13 @@ average completion of an image the one of the highest score is. Both are means o
     window      the worst one, of 5 x 5 pixels: the minimum of a sum over its hidden pixels
 """
 
-from pathlib import Path
-
 import numpy as np
 from common import MNIST, Program, machine
 from scipy.special import entr
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.models import find_model
 
 WINDOW = (5, 5)
 
@@ -56,7 +55,7 @@ def cell(values):
 
 def main():
     parser = Program(__doc__)
-    parser.add_argument("--model", type=Path, default=MNIST)
+    parser.add_argument("--model", default=MNIST)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--num-samples", type=int, default=16)
     flags = parser.parse_args()
@@ -65,12 +64,15 @@ def main():
     from pcnn_keras.evaluation.classifier import classify, find_classifier
     from pcnn_keras.evaluation.metrics import rank_correlation
 
-    model = pcnn.load(flags.model)
-    config, classifier = model.config, find_classifier(flags.model, model.config)
+    folder = find_model(flags.model)
+    model = pcnn.load(folder)
+    config, classifier = model.config, find_classifier(folder, model.config)
+    if not classifier:
+        parser.error(f"{folder} has no classifier")
     images = load_model_images(config).test[: flags.images].astype(np.int32)
     print(machine(), flush=True)
     cells = {}
-    for spec in ("blobs", config.bottom):
+    for spec in (config.blobs, config.bottom):
         masks = np.stack([parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
         draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
         realism = classify(classifier, draws.samples, config.num_levels)["class_probability"]

@@ -4,6 +4,7 @@ It also puts the repository's public address, which stands in pyproject.toml alo
 it: the notebook's first cell and the badge of README.md. Needs requirements-full.txt.
 """
 
+import argparse
 import re
 import shutil
 import tempfile
@@ -63,6 +64,7 @@ def execute(root):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     here = Path(__file__).resolve().parents[1]
     put_address(here)
     nbformat.write(execute(here), here / NOTEBOOK)

@@ -5,9 +5,11 @@
 Models are of single precision whatever their file holds: a weight that was rounded here is computed with as before.
 """
 
+import argparse
 import io
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,7 +21,10 @@ def halved(weights):
     with h5py.File(io.BytesIO(weights)) as file, h5py.File(packed, "w") as target:
         def copy(name, item):
             if isinstance(item, h5py.Dataset):
-                target.create_dataset(name, data=item[()].astype(np.float16))
+                half = item[()].astype(np.float16)
+                if not np.isfinite(half).all():
+                    sys.exit(f"{name} does not fit into half precision")
+                target.create_dataset(name, data=half)
             else:
                 target.require_group(name).attrs.update(item.attrs)
 
@@ -27,14 +32,18 @@ def halved(weights):
     return packed.getvalue()
 
 
-def main(source, target):
-    with zipfile.ZipFile(source) as archive:
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    flags = parser.parse_args()
+    with zipfile.ZipFile(flags.source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts["model.weights.h5"] = halved(parts["model.weights.h5"])
-    with zipfile.ZipFile(target, "w") as archive:  # uncompressed: Keras would unpack it anew at each seek
+    with zipfile.ZipFile(flags.target, "w") as archive:  # uncompressed: Keras would unpack it anew at each seek
         for name, content in parts.items():
             archive.writestr(name, content)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -19,8 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from pcnn_keras.commands.cases import Case
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import run
+from pcnn_keras.commands.results import expect_room, warn
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image
 from pcnn_keras.data.masks import mask_kind, mask_of
@@ -227,14 +229,22 @@ def parse():
     parser.add_argument("--mask", required=True, metavar="SPEC",
                         help="what stays visible: bottom:7 and the like, or an image file, white = visible")
     parser.add_argument("--mask-hides", action="store_true", help="in a mask file, white is hidden and black visible")
-    parser.add_argument("--num-samples", type=number(int, 1, 2**31 - 1), default=8, metavar="N")
+    parser.add_argument("--num-samples", type=number(int, 1, 2**31 - 1), default=8, metavar="N",
+                        help="completions (default: 8)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
-    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N")
+    parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N",
+                        help="of the noise (default: 0)")
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
     flags = parser.parse_args()
-    if flags.mask_hides and mask_kind(flags.mask).name != "file":
+    kind = mask_kind(flags.mask).name
+    if flags.mask_hides and kind != "file":
         parser.error("--mask-hides goes with a mask file")
+    given = [flags.image] + [Path(flags.mask)] * (kind == "file")
+    for path in given:
+        if not path.exists():
+            raise InputError(f"{path} cannot be read: No such file or directory.")
+    expect_room(flags.output, (), {path.resolve() for path in given})
     return flags
 
 
@@ -243,13 +253,14 @@ def main():
     server = Grpc(flags.grpc, flags.name) if flags.grpc else Rest(flags.url, flags.name)
     config = sizes(server.metadata())
     make_mask = mask_of(flags.mask, config.height, config.width, flags.mask_hides)
-    if flags.mask.partition(":")[0] == "blobs":
+    if mask_kind(flags.mask).name == "blobs":
         try:
             import_tensorflow()
         except ImportError as error:
             raise InputError(f"Mask {flags.mask!r} needs TensorFlow on this machine.") from error
     picture = prepare(read_image(flags.image, config.channels), config)
     image, mask = quantize(picture.image(), config.num_levels), make_mask(flags.seed, picture)
+    warn(Case(str(flags.image), flags.mask, image, mask, flags.seed), "")
     with output_folder(flags.output):
         outputs = server.predict({
             "image": image[None].astype(np.int32), "mask": mask[None].astype(np.int32),

@@ -5,6 +5,7 @@ sees by gradients through its layers, blobs by `random_blob_masks`, the rounds o
 `saved_models/mnist`. Only `overview` and `row` show that model, and have to be drawn again when other weights ship.
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -310,7 +311,12 @@ PICTURES = (overview, stacks, kernel_masks, gated_block, blob_masks, row, slices
 
 
 def main():
-    names = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    every = [picture.__name__ for picture in PICTURES]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)} (default: all)")
+    names = parser.parse_args().names
+    if unknown := {*names} - {*every}:
+        parser.error(f"no such picture: {', '.join(sorted(unknown))}")
     for picture in PICTURES:
         if not names or picture.__name__ in names:
             path = HERE / f"method_{picture.__name__}.png"

@@ -5,12 +5,14 @@ import random
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 import pcnn_keras as pcnn
+
+ROOT = Path(__file__).parents[2]
 
 
 def literal_blob_mask(height, width, max_num_blobs, iter_min, iter_max, rng):
