@@ -129,7 +129,7 @@ def _is_looked_at(path, folder):
 def main():
     flags = parse()
     config, output = start(flags)
-    gpus = len(import_tensorflow().config.list_physical_devices("GPU"))
+    import_tensorflow()
 
     from pcnn_keras.training.devices import STRATEGIES
 
@@ -146,7 +146,7 @@ def main():
         check_output(output)
     initial = load(flags.weights) if flags.weights else None
     asked, levels = read_data_set(flags, config)
-    announce(asked, len(levels.train), gpus, flags.weights or flags.resume)
+    announce(asked, len(levels.train), begun=flags.weights or flags.resume)
     if strategy.writes and not flags.resume:
         output = claim(flags, asked.dataset, output)
     where = ["--data-dir", flags.data_dir] if flags.data_dir else []
@@ -176,8 +176,9 @@ def main():
     print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
 
 
-def announce(config, images, gpus, begun):
+def announce(config, images, begun):
     """On what it trains, and whether a run on own images that begins from nothing is short."""
+    gpus = len(import_tensorflow().config.list_physical_devices("GPU"))
     print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
     steps = config.steps_in_epoch(images) * config.epochs
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
