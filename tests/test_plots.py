@@ -149,5 +149,5 @@ def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, sh
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(tmp_path / "out" / "samples.npz") as saved:
         assert saved["kept"].tolist() == [[True] * 3 + [False] * 3] and saved["samples"].shape[1] == 6
-    np.testing.assert_array_equal([each[2] for each in shown[0][2:]], drawn.samples[:3] * 255)
+    np.testing.assert_array_equal([each[2] for each in shown[0][-3:]], drawn.samples[:3] * 255)
     assert f"log-likelihoods {' '.join(f'{value:.1f}' for value in drawn.log_likelihood[:3])}\n" in done.stdout
