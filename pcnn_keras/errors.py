@@ -44,10 +44,10 @@ def expect_kind(name, value, kinds):
     return value
 
 
-def reason(error, most=200):
+def reason(error):
     """Why, in few words: what the disk says, the exception's message, or else its kind."""
     said = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return said[:most] or type(error).__name__
+    return said[:200] or type(error).__name__
 
 
 def shown(value, most=100):

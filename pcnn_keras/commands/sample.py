@@ -207,8 +207,9 @@ def main():
     from pcnn_keras.network.model import load
     from pcnn_keras.plots import MOST_ROWS, MOST_SHOWN
 
-    given = files_read(flags, config, cases.files if cases else (), masks)
-    expect_room(flags.output, cases.files if cases else (), given)
+    files = cases.files if cases else ()
+    given = files_read(flags, config, files, masks)
+    expect_room(flags.output, files, given)
     cases = cases or data_set_cases(flags, config, masks)
     model = load(flags.model)
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, config)
