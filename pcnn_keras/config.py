@@ -24,6 +24,9 @@ MOST_BLOBS = 1000
 VERSION = "version"
 """In `config.json`, what it was written by. It is no setting."""
 
+LOGISTICS = 4
+"""In a mixture of them: each has a weight, a mean and a sharpness."""
+
 MOST_VALUES = 2**28
 """Height x width x channels x levels of an image: what is predicted of it takes a gigabyte."""
 
@@ -120,6 +123,9 @@ class Config:
     augmentation: str = setting(
         "none", "what is done to training images: nothing, or half of them, anew in each pass, turned left to right",
         choices=("none", "flip"))
+    head: str = setting(
+        "softmax", "what is predicted of a value: a logit for each level, or a mixture of logistics, which are ordered",
+        choices=("softmax", "logistics"), network=True)
     slices: int = setting(
         1, "N x N interleaved parts that an image is drawn in, one after the other; above 1 with --merge blocks only",
         choices=(1, 2, 4), network=True)
@@ -167,6 +173,11 @@ class Config:
             return self.height, self.width, self.channels + 1
         height, width = self.slice_size
         return height + 1, width + 1, self.slices**2 * (self.channels + 2)
+
+    @property
+    def values_per_channel(self) -> int:
+        """Outputs of a network for each colour channel of a pixel: see `head`."""
+        return self.num_levels if self.head == "softmax" else 3 * LOGISTICS
 
     @property
     def blobs(self) -> str:

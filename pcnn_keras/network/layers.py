@@ -6,6 +6,7 @@ own row, and 1 x 1 convolutions carry the former into the latter.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from pcnn_keras.network.masked import MaskedConv2D
@@ -204,6 +205,43 @@ class SelfAttention(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable("pcnn_keras")
+class LogisticsByLevel(keras.layers.Layer):
+    """Log-probabilities of levels by a mixture of logistics cut into levels (Salimans et al. 2017, arXiv:1701.05517).
+
+    Levels lie evenly from -1 to 1; the first and the last have all that is beyond. A floor of 1e-7 under each
+    probability keeps gradients finite; as logits, the outputs are normalised by whoever takes their softmax.
+
+    Args:
+        num_levels: at least 2.
+
+    Input: `(…, 3 * mixture)`: of each logistic the logit of its weight, its mean less a default (these lie evenly
+        from -0.75 to 0.75), and the logarithm of its scale plus 1.5.
+    Output shape: `(…, num_levels)`.
+    """
+
+    def __init__(self, num_levels, **kwargs):
+        super().__init__(**kwargs)
+        self.num_levels = num_levels
+
+    def call(self, inputs):
+        weights, means, scales = ops.split(ops.cast(inputs, "float32"), 3, axis=-1)
+        means = means + np.linspace(-0.75, 0.75, weights.shape[-1], dtype=np.float32)
+        sharpness = ops.exp(ops.minimum(1.5 - scales, 6.0))
+        inner = np.arange(1, self.num_levels, dtype=np.float32) * 2 - self.num_levels  # between two levels each
+        below = ops.sigmoid((inner / (self.num_levels - 1) - means[..., None]) * sharpness[..., None])
+        below = ops.pad(below, [(0, 0)] * (len(below.shape) - 1) + [(1, 0)])
+        upto = ops.pad(below[..., 1:], [(0, 0)] * (len(below.shape) - 1) + [(0, 1)], constant_values=1.0)
+        within = ops.log(ops.maximum(upto - below, 0.0) + 1e-7)
+        return ops.logsumexp(ops.log_softmax(weights)[..., None] + within, axis=-2)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.num_levels)
+
+    def get_config(self):
+        return {**super().get_config(), "num_levels": self.num_levels}
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")

@@ -12,7 +12,7 @@ Grey and colour differ in numbers only. How the two meet is `Config.merge`:
 import keras
 from keras import ops
 
-from pcnn_keras.network.layers import GatedBlock, ResidualBlock, SelfAttention, near_zero
+from pcnn_keras.network.layers import GatedBlock, LogisticsByLevel, ResidualBlock, SelfAttention, near_zero
 from pcnn_keras.network.masked import MaskedConv2D
 
 COARSEST = 8
@@ -42,7 +42,7 @@ def prior_logits(image, config, features=None):
     if config.head_filters:
         h = MaskedConv2D(config.head_filters, 1, channel_groups=config.channels, activation="relu",
                          kernel_initializer="he_uniform", name="prior_head")(h)
-    logits = MaskedConv2D(config.channels * config.num_levels, 1, channel_groups=config.channels,
+    logits = MaskedConv2D(config.channels * config.values_per_channel, 1, channel_groups=config.channels,
                           kernel_initializer=near_zero(), name="prior_output")(h)
     return _by_level(logits, config, "prior_logits")
 
@@ -64,7 +64,7 @@ def condition(conditioning, config):
     if config.slices > 1:
         x = x[:, 1:, 1:]  # from here on, the cells of the slice's own pixels
     x = (_unet if config.conditioner == "unet" else _residual_stack)(x, config)
-    logits = _conv(config.channels * config.num_levels, 1, "conditioning_output", near_zero())(x)
+    logits = _conv(config.channels * config.values_per_channel, 1, "conditioning_output", near_zero())(x)
     outputs = {"conditional_logits": _by_level(logits, config, "conditional_logits")}
     if config.merge == "weighted":
         outputs["weights"] = 2 * ops.sigmoid(_conv(2, 1, "conditioning_weights", near_zero())(x))
@@ -129,8 +129,10 @@ def _conv(filters, kernel_size, name, initializer="glorot_uniform", strides=1):
 
 
 def _by_level(logits, config, name):
-    shape = (*config.slice_size, config.channels, config.num_levels)
-    return keras.layers.Reshape(shape, name=name)(logits)
+    shape = (*config.slice_size, config.channels, config.values_per_channel)
+    if config.head == "softmax":
+        return keras.layers.Reshape(shape, name=name)(logits)
+    return LogisticsByLevel(config.num_levels, name=name)(keras.layers.Reshape(shape)(logits))
 
 
 def prior_layers(prior):

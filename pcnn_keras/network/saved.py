@@ -52,7 +52,7 @@ def check_weights(path, config):
     """`weight_shapes`, and a `ValueError` too if no model of these settings has weights of such shapes."""
     shapes = weight_shapes(path)
     needed = [(config.kernel_size, config.kernel_size, config.conditioning_shape[-1], config.filters),
-              (1, 1, config.filters, config.channels * config.num_levels)]
+              (1, 1, config.filters, config.channels * config.values_per_channel)]
     if config.head_filters:
         needed.append((1, 1, config.filters, config.head_filters))
     if not set(needed) <= set(shapes) or config.prior_depth + config.conditioning_depth > len(shapes):

@@ -5,14 +5,15 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from scipy.stats import logistic
 
-from pcnn_keras.network.layers import GatedBlock, Merge, ResidualBlock, SelfAttention
+from pcnn_keras.network.layers import GatedBlock, LogisticsByLevel, Merge, ResidualBlock, SelfAttention
 from pcnn_keras.network.masked import MaskedConv2D
 
 
 @pytest.mark.parametrize("layer, shape", [
     (MaskedConv2D(6, (1, 5), stack="horizontal", restricted=True, channel_groups=3, gated=True), (2, 4, 5, 3)),
-    (ResidualBlock(4, 3), (2, 4, 5, 4)), (SelfAttention(2), (2, 4, 5, 6))])
+    (ResidualBlock(4, 3), (2, 4, 5, 4)), (SelfAttention(2), (2, 4, 5, 6)), (LogisticsByLevel(7), (2, 4, 5, 6))])
 def test_layers_survive_a_config_round_trip(layer, shape):
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     y = layer(x)
@@ -22,6 +23,17 @@ def test_layers_survive_a_config_round_trip(layer, shape):
     np.testing.assert_array_equal(copy(x), y)
     assert copy.get_config() == layer.get_config()
     assert layer.compute_output_shape(shape) == tuple(y.shape)
+
+
+def test_logistics_by_level_are_the_mixtures_probabilities_of_the_levels():
+    values = np.random.default_rng(0).normal(size=(50, 12)).astype("float32")
+    weights, means, scales = np.split(values.astype(float), 3, axis=1)
+    weights = np.exp(weights) / np.exp(weights).sum(axis=1, keepdims=True)
+    between = np.linspace(-1, 1, 6)[:-1] + 0.2
+    below = logistic.cdf(between[:, None, None], means + np.linspace(-0.75, 0.75, 4), np.exp(scales - 1.5))
+    edges = np.concatenate([[np.zeros_like(means)], below, [np.ones_like(means)]])
+    expected = (np.diff(edges, axis=0) * weights).sum(axis=-1).T
+    np.testing.assert_allclose(np.exp(LogisticsByLevel(6)(values)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("restricted", [True, False])
