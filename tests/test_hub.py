@@ -132,6 +132,9 @@ def test_a_card_says_what_the_files_of_a_run_say(tmp_path):
     text = upload.card(tmp_path, TINY, "me/tiny")
     assert "| 8.12 nats per image under blobs, 9.50 by the conditional head alone; at step 1 |" in text
     assert "| 3 test images | left:4: 7.25 ± 0.50 nats per image |" in text
+    measures["sum_nats_per_image"]["error"] = None  # of one image
+    (tmp_path / "evaluation.json").write_text(json.dumps({"images": 1, "masks": {"left:4": measures}}))
+    assert "| 1 test images | left:4: 7.25 nats per image |" in upload.card(tmp_path, TINY, "me/tiny")
     for wrong in ("", "[]", "{}", '{"images": 3, "masks": {"none": 1}}'):
         (tmp_path / "evaluation.json").write_text(wrong)
         with pytest.raises(pcnn.InputError, match="holds no evaluation"):

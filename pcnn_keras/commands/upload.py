@@ -45,10 +45,15 @@ def _evaluated(folder):
         found = json.loads(path.read_text(encoding="utf-8"))
         nats = {mask: measures["sum_nats_per_image"] for mask, measures in found["masks"].items()}
         yield f"{found['images']} test images", "; ".join(
-            f"{mask}: {value['mean']:.2f} ± {value['error']:.2f} nats per image" for mask, value in nats.items())
+            f"{mask}: {value['mean']:.2f}{_error(value['error'])} nats per image" for mask, value in nats.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} holds no evaluation: python -m pcnn_keras.evaluate --model {folder} --json {path} "
                          "makes it.") from error
+
+
+def _error(value):
+    """Of a mean; one image has none."""
+    return "" if value is None else f" ± {value:.2f}"
 
 
 def main():

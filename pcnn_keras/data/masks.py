@@ -69,7 +69,7 @@ def _drawing(spec, kind, height, width):
         mask = _fixed_mask(kind, height, width)
     if mask is None:
         raise InputError(f"Mask {spec!r} goes beyond the image of {width} x {height} pixels.")
-    return lambda seed: mask
+    return lambda seed: mask.copy()
 
 
 def mask_kind(spec: str, files: bool = True) -> MaskKind:

@@ -167,13 +167,14 @@ def check_masks(masks: MaskFunction, config: Config) -> None:
         InputError: if it gives something else, or something else in a graph, which NumPy's random numbers do.
     """
     seed, shape = tf.constant([config.seed, 0], tf.int64), (*_size(config), 1)
-    drawn = masks(*_size(config), seed)
-    if not (tf.is_tensor(drawn) and drawn.shape == shape and {*np.unique(drawn)} <= {0, 1}):
-        raise InputError(f"`masks` must give a tensor {shape} of 0 and 1. Received: {shown(drawn)}.")
     try:
+        drawn = masks(*_size(config), seed)
         again = tf.function(lambda seed: masks(*_size(config), seed))(seed)
     except Exception as error:
-        raise InputError(f"`masks` must be written with TensorFlow: {type(error).__name__}: {error}"[:300]) from error
+        raise InputError(f"`masks` must be a function of `batch, height, width, seed`, written with TensorFlow: "
+                         f"{type(error).__name__}: {error}"[:300]) from error
+    if not (tf.is_tensor(drawn) and drawn.shape == shape and {*np.unique(drawn)} <= {0, 1}):
+        raise InputError(f"`masks` must give a tensor {shape} of 0 and 1. Received: {shown(drawn)}.")
     if not np.array_equal(drawn, again):
         raise InputError("`masks` must draw from `seed` alone: it gave two masks for one seed.")
 
@@ -208,8 +209,7 @@ def held_out_masks(count: int, config: Config) -> np.ndarray:
     """
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
-        random_blob_masks(size, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
-                          tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        _masks_of(config.blobs, size, config.height, config.width, tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
         for i in range(-(-count // size))])[:count]
 
 

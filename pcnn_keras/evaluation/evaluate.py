@@ -119,7 +119,8 @@ def _first_draw_measures(model, images, masks, judge):
     colour = model.config.channels > 1
     if not (judge or colour):
         return {}
-    first = inpaint(model, images, masks, 1, seed=np.arange(len(images))).samples[:, 0]
+    first = np.concatenate([inpaint(model, x, m, 1, seed=seeds).samples[:, 0]
+                            for x, m, seeds in batches(64, images, masks, np.arange(len(images)))])
     measures = judge(first) if judge else {}
     if colour:
         measures |= {"colour_correlation": colour_correlation(first, masks),

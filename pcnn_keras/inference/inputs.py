@@ -49,6 +49,7 @@ def read_inputs(config, images, masks, names=("images", "masks")):
         makers = [mask_of(source, config.height, config.width) for source in sources]
         masks = [make(i, pictures[i] if i < len(pictures) else None)
                  for i, make in enumerate(makers * len(images) if for_all else makers)]
+        masks = np.reshape(masks, (-1, config.height, config.width, 1))  # of no image, too
     else:
         masks, for_all = _with_batch_axis(names[1], masks)
         masks = np.repeat(masks, len(images), axis=0) if for_all else masks

@@ -16,12 +16,14 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from pcnn_keras.config import MOST_SAMPLES
 from pcnn_keras.data.pixels import as_array
 from pcnn_keras.data.slices import slice_of
 from pcnn_keras.errors import InputError, expect_whole
 from pcnn_keras.inference.inputs import check_images, read_inputs
 from pcnn_keras.inference.likelihood import certain_where_visible, teacher_forced
-from pcnn_keras.inference.sampling import Request, check_seeds, complete, inpaint, occlude
+from pcnn_keras.inference.predict import batches
+from pcnn_keras.inference.sampling import Request, check_progress, check_seeds, complete, inpaint, occlude
 from pcnn_keras.network.model import PixelConstrainedCNN, config_of
 
 
@@ -80,7 +82,8 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
     """
     if num_stages is not None:
         expect_whole("num_stages", num_stages, 2, 10**6)
-    expect_whole("num_continuations", num_continuations, 1, 10**6)
+    expect_whole("num_continuations", num_continuations, 1, MOST_SAMPLES)
+    check_progress(progress)
     seed = int(check_seeds(seed, 1)[0])
     images, masks, _ = read_inputs(config_of(model), image, mask, ("image", "mask"))
     if len(images) != 1:
@@ -108,9 +111,12 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         request = Request(num_continuations, 1.0, others[i : i + 1], progress=report)
         so_far = occluded._replace(levels=sample[None], masks=known[None])
         continued = complete(model, so_far, request).samples[0]
-        visible = np.repeat(masks, num_continuations, axis=0)
-        logits = teacher_forced(model, continued, visible, context=occluded.context)["logits"]
-        probabilities = certain_where_visible(ops.mean(ops.softmax(logits), axis=0), sample, known)
+        total = 0
+        for some, in batches(64, continued):
+            visible = np.repeat(masks, len(some), axis=0)
+            logits = teacher_forced(model, some, visible, context=occluded.context)["logits"]
+            total += ops.sum(ops.softmax(logits), axis=0)
+        probabilities = certain_where_visible(total / num_continuations, sample, known)
         yield Progression(sample, known, ops.convert_to_numpy(probabilities))
 
 

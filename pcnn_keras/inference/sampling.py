@@ -82,8 +82,7 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
     temperature = _check_temperature(temperature)
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {shown(sampler)}.")
-    if progress is not None and not callable(progress):
-        raise InputError(f"`progress` must be a function or None. Received: {shown(progress)}.")
+    check_progress(progress)
     request = Request(drawn, temperature, check_seeds(seed, len(images)), sampler, batch_size, progress, first)
     result = complete(model, occlude(model, images, masks), request)
     if candidates:
@@ -190,6 +189,12 @@ def check_seeds(seed, batch):
     return np.broadcast_to(seeds.astype(np.int64), (batch,))
 
 
+def check_progress(progress):
+    """An `InputError` if `inpaint`'s `progress` cannot be called."""
+    if progress is not None and not callable(progress):
+        raise InputError(f"`progress` must be a function or None. Received: {shown(progress)}.")
+
+
 def _workers(sampler):
     """How many threads draw, and how many completions each draws at a time at most.
 
@@ -199,7 +204,10 @@ def _workers(sampler):
     if sampler == "raster":
         return 1, 64
     gpus = len(tf.config.list_logical_devices("GPU"))
-    return (gpus, 256) if gpus else (os.cpu_count(), rows.CHUNK)
+    if gpus:
+        return gpus, 256
+    own = getattr(os, "sched_getaffinity", None)  # of the cores, those that this process may use
+    return len(own(0)) if own else os.cpu_count(), rows.CHUNK
 
 
 _copies: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of models, on devices after the first

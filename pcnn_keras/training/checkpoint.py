@@ -5,7 +5,6 @@ After every epoch, and every five minutes within one. A half-written file replac
 
 import json
 import time
-import zipfile
 import zlib
 
 import keras
@@ -13,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.training.divergence import expect_finite
 
@@ -69,8 +68,8 @@ class Checkpoint:
             about = json.loads(str(arrays["run"]))
             settings, fingerprint = Config.from_dict(about["config"]), about["fingerprint"]
             progress = about["step"], about["history"], about["seconds"]
-        except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self._path} cannot be read: {error}.") from error
+        except Exception as error:  # whatever the readers of zip, arrays and JSON raise
+            raise InputError(f"{self._path} cannot be read: {reason(error)}.") from error
         config = self._run.config
         if name := config.obstacle(settings):
             raise InputError(f"Resuming needs the run's own settings: `{name}` was {getattr(settings, name)}. "

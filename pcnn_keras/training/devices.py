@@ -95,9 +95,14 @@ class Mirrored(Single):
             logs = steps.results()
             model.reset_metrics()
             iterator = iter(shares)
-            for _ in range(int(held_out.cardinality()) // self.replicas):
+            callbacks.on_test_begin()
+            for i in range(int(held_out.cardinality()) // self.replicas):
+                callbacks.on_test_batch_begin(i)
                 steps.test(iterator)
-            callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in steps.results().items()})
+                callbacks.on_test_batch_end(i)
+            judged = steps.results()
+            callbacks.on_test_end(judged)
+            callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in judged.items()})
             if model.stop_training:
                 break
         callbacks.on_train_end()

@@ -96,7 +96,9 @@ def check_space(output, model):
     Raises:
         InputError: if it has not.
     """
-    needed = COPIES * 4 * model.count_params() + SMALL_FILES
+    own = (output / name for name in (CHECKPOINT, "last.keras", "model.keras"))
+    there = sum(path.stat().st_size for path in own if path.is_file())  # of a run that goes on
+    needed = COPIES * 4 * model.count_params() + SMALL_FILES - there
     free = shutil.disk_usage(_existing(output)).free
     if free < needed:
         raise InputError(f"{output} has too little space: the run needs about {needed / 1e6:.0f} MB, "

@@ -160,8 +160,6 @@ def _start_from(initial, model):
 
 
 def _check_images(config, images, replicas):
-    if not config.steps_per_epoch and len(images.train) < config.batch_size:
-        raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
     shape = (config.height, config.width, config.channels)
     for part in (images.train, images.validation):
         if not isinstance(part, np.ndarray) or part.dtype.kind not in "iu" or part.shape[1:] != shape or not len(part):
@@ -170,6 +168,8 @@ def _check_images(config, images, replicas):
         if part.min() < 0 or part.max() >= config.num_levels:
             raise InputError(f"Expected levels from 0 to {config.num_levels - 1}. "
                              f"Received: {part.min()} to {part.max()}.")
+    if not config.steps_per_epoch and len(images.train) < config.batch_size:
+        raise InputError(f"{len(images.train)} training images do not fill one batch of {config.batch_size}.")
     if config.batch_size % replicas:
         raise InputError(f"A batch of {config.batch_size} cannot be shared out evenly among {replicas} devices.")
     if len(images.validation) < replicas:

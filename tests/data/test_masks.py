@@ -26,6 +26,12 @@ def test_fixed_masks(spec):
     assert ["".join(map(str, row)) for row in mask[..., 0]] == FIXED[spec]
 
 
+def test_a_mask_belongs_to_whoever_asked_for_it():
+    make = parse_mask("bottom:1", 3, 3)
+    make(0)[0] = 1
+    assert make(0).sum() == 3
+
+
 def test_every_kind_of_mask_is_tested():
     assert {spec.partition(":")[0] for spec in FIXED} | {"blobs"} == set(PARAMETERS)
 

@@ -73,7 +73,7 @@ def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known
 
 @pytest.mark.parametrize("change", [{"num_stages": 1}, {"num_continuations": 0}, {"num_stages": "3"},
                                     {"num_stages": 2.5}, {"num_continuations": None}, {"image": np.zeros((2, 4, 5, 1))},
-                                    {"seed": -1},
+                                    {"seed": -1}, {"progress": 3}, {"num_continuations": 100_001},
                                     {"seed": -1, "sample": np.zeros((4, 5, 1), int)}, {"sample": [[1], [[2]]]},
                                     {"mask": np.full((4, 5, 1), 2)}, {"image": np.zeros((5, 4, 1))}])
 def test_bad_arguments_are_input_errors(tiny, image, change):

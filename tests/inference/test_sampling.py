@@ -281,4 +281,5 @@ def test_bad_arguments_are_input_errors(tiny, change):
 
 def test_an_empty_batch_gives_nothing(tiny):
     nothing = np.zeros((0, 4, 5, 1), int)
-    assert [field.shape for field in pcnn.inpaint(tiny, nothing, nothing, 3)] == [(0, 3, 4, 5, 1), (0, 3), (0, 3)]
+    for mask in (nothing, "left:2"):
+        assert [field.shape for field in pcnn.inpaint(tiny, nothing, mask, 3)] == [(0, 3, 4, 5, 1), (0, 3), (0, 3)]

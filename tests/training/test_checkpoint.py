@@ -23,7 +23,8 @@ def mistake(folder):
 @pytest.mark.parametrize("damage", [
     lambda content: b"", lambda content: b"not a checkpoint", lambda content: content[: len(content) // 2],
     lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:],
-], ids=["empty", "text", "cut", "changed"])
+    lambda content: content.replace(b"), }", b"),( "),
+], ids=["empty", "text", "cut", "changed", "headers"])
 def test_a_damaged_checkpoint_is_a_mistake(run, tmp_path, damage):
     (tmp_path / CHECKPOINT).write_bytes(damage((run / CHECKPOINT).read_bytes()))
     assert CHECKPOINT in mistake(tmp_path)

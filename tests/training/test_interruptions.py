@@ -172,6 +172,8 @@ def test_too_little_space_is_foreseen(tmp_path, monkeypatch, missing, tiny):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))
     with pytest.raises(InputError, match="too little space: the run needs about .* MB") if missing else nullcontext():
         check_space(tmp_path / "run", tiny)
+    (tmp_path / "last.keras").write_bytes(b"0")  # a run that goes on has some of it already
+    check_space(tmp_path, tiny)
 
 
 def test_a_file_that_cannot_grow_is_said_by_the_one_who_writes(tmp_path):

@@ -225,6 +225,11 @@ def test_a_run_ends_where_keras_has_a_limit_of_its_own(tmp_path, request, limit,
     assert [row["step"] for row in history(tmp_path)] == steps
 
 
+def test_images_that_are_no_arrays_are_named(tmp_path):
+    for wrong in (None, np.uint8(1), []):
+        assert "Expected images of shape (4, 5, 1)" in mistake(CONFIG, IMAGES._replace(train=wrong), tmp_path)
+
+
 def test_two_runs_do_not_write_one_folder_at_once(tmp_path):
     with locked(tmp_path):
         with pytest.raises(pcnn.InputError, match=f"being written by another run, process {os.getpid()}"):
