@@ -75,7 +75,8 @@ def server(tmp_path):
         server.files, server.fetched = {}, set()
         Thread(target=server.serve_forever, daemon=True).start()
         environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "PYTHONPATH": str(ROOT),
-                       "HF_HOME": str(tmp_path / "cache"), "HF_TOKEN": "hf_nobody"}  # read when it is imported
+                       "HF_HOME": str(tmp_path / "cache"), "HF_TOKEN": "hf_nobody",  # read when it is imported
+                       "HF_HUB_OFFLINE": "0"}
 
         def call(*command):
             done = subprocess.run([sys.executable, *map(str, command)], cwd=tmp_path, env=environment, text=True,

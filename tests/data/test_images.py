@@ -278,3 +278,8 @@ def test_what_libtiff_says_of_a_damaged_file_stays_off_the_screen(tmp_path, capf
             with contextlib.suppress(InputError):
                 read_image(tmp_path / "a.tif")
     assert capfd.readouterr().err == ""
+
+
+def test_a_smaller_picture_is_an_average():
+    board = (255 * (np.indices((8, 8)).sum(axis=0) % 2)).astype(np.uint8)[..., None]
+    assert np.abs(resize(board, 4, 4).astype(int) - 127).max() < 20

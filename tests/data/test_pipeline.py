@@ -71,6 +71,15 @@ def test_training_masks_are_drawn_evenly_from_the_specifications():
     np.testing.assert_array_equal(alone, np.broadcast_to(bottom, alone.shape))
 
 
+def test_blobs_are_as_many_and_as_large_as_the_settings_say():
+    for least, most, single in ((0, 0, 1.0), (0, 1, 0.5), (1, 1, 0.0)):  # the share of blobs of one pixel
+        config = pcnn.Config(max_num_blobs=1, iter_min=least, iter_max=most, batch_size=500)
+        for masks in (pipeline.random_masks(config, tf.constant([0, 3], tf.int64)),
+                      pipeline.held_out_masks(500, config)):
+            sizes = np.sum(masks, axis=(1, 2, 3))
+            assert (sizes == 1).mean() == pytest.approx(single, abs=0.1) and 1 <= sizes.min() <= sizes.max() <= 9
+
+
 def test_which_mask_an_image_gets_says_nothing_of_its_blobs():
     config = pcnn.Config(masks=("blobs", "none", "none", "none"), batch_size=1000)
     masks = pipeline.random_masks(config, tf.constant([0, 3], tf.int64)).numpy()

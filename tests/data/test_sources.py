@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, TINY
 from PIL import Image
 
-from pcnn_keras.data.sources import load_images, load_model_images
+from pcnn_keras.data.sources import _split, load_images, load_labels, load_model_images
 from pcnn_keras.errors import InputError
 
 
@@ -232,6 +232,18 @@ def test_a_set_out_of_reach_is_said_at_once_with_what_to_do(tmp_path, no_network
     assert no_network and sum(no_network) < 20
     for part in (name, str(tmp_path), "--data-dir", "TFDS_DATA_DIR", "--dataset digits"):
         assert part in message
+
+
+def test_labels_are_those_of_the_images(tmp_path):
+    prepare_mnist(tmp_path)
+    images, labels = load_images("mnist", str(tmp_path)), load_labels("mnist", str(tmp_path))
+    for part, classes in zip(images, labels):
+        np.testing.assert_array_equal(part[:, 0, 0, 0] % 10, classes)
+
+
+def test_at_most_5000_images_are_held_out():
+    parts = _split("set", np.arange(60_000), np.arange(3))
+    assert [len(part) for part in parts] == [55_000, 5_000, 3] and parts.validation[0] == 55_000
 
 
 def test_tfds_own_variable_says_where_sets_are(tmp_path):

@@ -18,7 +18,8 @@ from pcnn_keras.inference.rows import CHUNK
 def tiny_models():
     colour = TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)
     configs = {"grey": TINY, "colour": colour, "weighted": TINY.replace(**MERGES[1]),
-               "blocks": TINY.replace(**MERGES[2]), "colour unet": colour.replace(**MERGES[3])}
+               "blocks": TINY.replace(**MERGES[2]), "colour unet": colour.replace(**MERGES[3]),
+               "slices": TINY.replace(width=4, merge="blocks", slices=2)}
     return {name: enlarge(pcnn.build_model(config), 2.0) for name, config in configs.items()}
 
 
@@ -49,11 +50,12 @@ def request(images, masks, num_samples=5, temperature=1.0, seed=2**40):
 
 
 @pytest.mark.parametrize("kind", [
-    "grey", "colour unet", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("colour", "weighted", "blocks"))])
+    "grey", "colour unet", "slices",
+    *(pytest.param(kind, marks=pytest.mark.full) for kind in ("colour", "weighted", "blocks"))])
 def test_signatures_answer_as_python_does(tiny_models, loaded, kind):
     model, loaded = tiny_models[kind], loaded(kind)
     images, masks = inputs(model)
-    for count, temperature in ((5, 1.0), (40, 0.5)):  # 80 draws: three chunks
+    for count, temperature in ((5, 1.0), (40, 0.5)):
         answer = loaded.signatures["inpaint"](**request(images, masks, count, temperature))
         expected = pcnn.inpaint(model, images, masks, count, temperature, seed=2**40).ranked()
         assert_same_completions(answer, expected)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import TINY, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.inference.progression import progression_stages
@@ -33,6 +34,19 @@ def test_stages_are_the_conditionals_of_the_model(tiny, image, monkeypatch):
         assert known.sum() == MASK.sum() + count
         np.testing.assert_allclose(probabilities, exact(tiny, result.sample, MASK, known), atol=0.03)
     np.testing.assert_array_equal(result.probabilities[-1].argmax(-1), result.sample)
+
+
+def test_slices_are_drawn_one_after_the_other(monkeypatch):
+    monkeypatch.setattr("pcnn_keras.inference.rows.CHUNK", 4000)
+    model = enlarge(pcnn.build_model(TINY.replace(height=2, width=4, merge="blocks", slices=2)), 2.0)
+    image, mask = np.array([[1, 0, 1, 0], [0, 1, 1, 0]])[..., None], np.array([[1, 0, 0, 1], [0, 1, 0, 0]])[..., None]
+    result = pcnn.probability_progression(model, image, mask, num_stages=6, num_continuations=4000, seed=3)
+    for known, probabilities in zip(result.known, result.probabilities):
+        np.testing.assert_allclose(probabilities, exact(model, result.sample, mask, known), atol=0.03)
+    np.testing.assert_array_equal(result.known[1] - mask, np.array([[0, 0, 1, 0], [0, 0, 0, 0]])[..., None])
+    np.testing.assert_array_equal(result.known[2] - mask, np.array([[0, 1, 1, 0], [0, 0, 0, 0]])[..., None])
+    rows = list(progression_stages(model, image, mask, num_stages=None, num_continuations=2))
+    assert [stage.known.sum() for stage in rows] == [3, 4, 5, 7, 8]
 
 
 def test_a_given_completion_is_followed(tiny, image):

@@ -156,7 +156,7 @@ def test_an_answer_that_trickles_in_is_not_waited_for_without_end(asked, module,
     monkeypatch.setattr(module, "TIMEOUT", 1)
     started = time.monotonic()
     code, said = asked(body=answer(), pause=0.1)
-    assert code == 2 and "not there after 1 seconds" in said and time.monotonic() - started < 5
+    assert code == 2 and "not there after 1 seconds" in said and time.monotonic() - started < 15
 
 
 def test_an_answer_without_end_is_not_read_to_it(asked, module, monkeypatch):

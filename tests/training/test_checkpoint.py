@@ -8,6 +8,7 @@ import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT
 from pcnn_keras.training.checkpoint import Checkpoint
+from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.divergence import Diverged
 from pcnn_keras.training.run import Run
 
@@ -61,6 +62,18 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(new_run, tmp_
     checkpoint.save(model)
     Checkpoint(again, IMAGES).restore(model)
     assert again.step == 8
+
+
+def test_a_constant_rate_may_change_on_the_way(tmp_path):
+    for rate in (0.01, 0.002):
+        config = CONFIG.replace(schedule="constant", learning_rate=rate)
+        model, checkpoint = pcnn.build_model(config), Checkpoint(Run(tmp_path, config), IMAGES)
+        compile_model(model, 10)
+        model.optimizer.build(model.trainable_variables)
+        if rate == 0.01:
+            checkpoint.save(model)
+    checkpoint.restore(model)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
 
 
 def test_weights_that_are_no_numbers_are_never_kept(new_run):

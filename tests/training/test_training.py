@@ -81,11 +81,12 @@ def test_one_seed_makes_a_run_repeatable(runs, tmp_path):
         if batch == 1:
             raise KeyboardInterrupt
 
-    with pytest.raises(Stopped, match="step 2"):
+    with pytest.raises(Stopped, match="up to step 2"):
         pcnn.train(CONFIG, IMAGES, tmp_path, keeping=Keeping(seconds=0),
                    callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)])
     with np.load(tmp_path / CHECKPOINT) as one, np.load(runs / "inside an epoch" / CHECKPOINT) as other:
         assert one.files == other.files
+        assert [json.loads(str(file["run"]))["step"] for file in (one, other)] == [2, 2]
         for name in set(one.files) - {"run"}:
             np.testing.assert_allclose(one[name], other[name], rtol=1e-6, atol=1e-7)
 
