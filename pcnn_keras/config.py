@@ -28,7 +28,7 @@ LOGISTICS = 4
 """In a mixture of them: each has a weight, a mean and a sharpness."""
 
 MOST_VALUES = 2**28
-"""Height x width x channels x levels of an image: what is predicted of it takes a gigabyte."""
+"""Height x width x channels x levels of an image, x components: what is predicted of it takes a gigabyte."""
 
 MOST_SAMPLES = 100_000
 """Completions of one image in one call."""
@@ -123,7 +123,7 @@ class Config:
     augmentation: str = setting(
         "none", "what is done to training images: nothing, or half of them, anew in each pass, turned left to right",
         choices=("none", "flip"))
-    head: str = setting(
+    distribution: str = setting(
         "softmax", "what is predicted of a value: a logit for each level, or a mixture of logistics, which are ordered",
         choices=("softmax", "logistics"), network=True)
     slices: int = setting(
@@ -176,8 +176,8 @@ class Config:
 
     @property
     def values_per_channel(self) -> int:
-        """Outputs of a network for each colour channel of a pixel: see `head`."""
-        return self.num_levels if self.head == "softmax" else 3 * LOGISTICS
+        """Outputs of a network for each colour channel of a pixel: see `distribution`."""
+        return self.num_levels if self.distribution == "softmax" else 3 * LOGISTICS
 
     @property
     def blobs(self) -> str:
@@ -287,7 +287,8 @@ def _expect(config: Config, name: str, expected: str | None) -> None:
 def _check_together(config: Config) -> None:
     """What a declaration cannot say by itself."""
     channels, larger = config.channels, "width" if config.width > config.height else "height"
-    values = config.height * config.width * channels * config.num_levels
+    components = 1 if config.distribution == "softmax" else LOGISTICS
+    values = config.height * config.width * channels * config.num_levels * components
     for name, fine, expected in (
             ("filters", config.filters >= channels, f"at least `channels` ({channels})"),
             ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
@@ -297,7 +298,8 @@ def _check_together(config: Config) -> None:
             ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
             ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),
             (larger, values <= MOST_VALUES,
-             f"smaller: `height` x `width` x `channels` x `num_levels` is {values}, above {MOST_VALUES}"),
+             f"smaller: `height` x `width` x `channels` x `num_levels`{f' x {components}' * (components > 1)} is {values}, "
+             f"above {MOST_VALUES}"),
             ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
         _expect(config, name, None if fine else expected)
 

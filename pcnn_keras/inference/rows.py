@@ -26,8 +26,8 @@ from pcnn_keras.data.pipeline import model_inputs
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import join, slice_of
 from pcnn_keras.inference.noise import gumbel, pixel_positions
-from pcnn_keras.network.layers import LogisticsByLevel, Merge, split_by_stack
-from pcnn_keras.network.networks import prior_layers
+from pcnn_keras.network.layers import Merge, split_by_stack
+from pcnn_keras.network.networks import logits_layer, prior_layers
 
 CHUNK = 32
 """Completions that a core draws at a time: larger chunks were slower (docs/experiments.md)."""
@@ -87,7 +87,7 @@ class RowPrior:
         self._vertical, self._horizontal = zip(*(block.row_form() for block in self._blocks))
         self._head = [layer.row_form() for layer in head]
         self._merge = Merge(dtype="float32")
-        self._by_level = LogisticsByLevel(self.config.num_levels, dtype="float32")
+        self._by_level = logits_layer(self.config, dtype="float32")
 
     def conditions(self, features):
         """What features of a row, `(width, m, filters)` or None, add to each block: one product for all of them."""
@@ -149,9 +149,7 @@ class RowPrior:
         for layer in self._head:
             h = layer(h)
         h = tf.reshape(h, (self.width, -1, self.config.channels, self.config.values_per_channel))
-        if self.config.head == "logistics":
-            h = self._by_level(h)
-        return self._merge((h, *row.context.values()))
+        return self._merge((self._by_level(h), *row.context.values()))
 
 
 def sampler(model):

@@ -128,11 +128,16 @@ def _conv(filters, kernel_size, name, initializer="glorot_uniform", strides=1):
                                data_format="channels_last", name=name)
 
 
-def _by_level(logits, config, name):
+def _by_level(values, config, name):
     shape = (*config.slice_size, config.channels, config.values_per_channel)
-    if config.head == "softmax":
-        return keras.layers.Reshape(shape, name=name)(logits)
-    return LogisticsByLevel(config.num_levels, name=name)(keras.layers.Reshape(shape)(logits))
+    return logits_layer(config, name=name)(keras.layers.Reshape(shape)(values))
+
+
+def logits_layer(config, **kwargs):
+    """What makes logits `(…, num_levels)` of the values `(…, values_per_channel)` that a network gives."""
+    if config.distribution == "softmax":
+        return keras.layers.Identity(**kwargs)
+    return LogisticsByLevel(config.num_levels, **kwargs)
 
 
 def prior_layers(prior):

@@ -44,7 +44,7 @@ TEMPERATURES = {"bottom": 0, "top": 0.5, "random": 3}
     {"height": 6, "width": 1, "num_levels": 5}, {"channels": 3, "num_levels": 3, "filters": 7, "head_filters": 9},
     {"channels": 3, "height": 3, "kernel_size": 5, "prior_depth": 0}, *MERGES[1:3],  # a U-Net is not in the sampler
     {"slices": 2, "height": 6, "width": 4, "merge": "blocks"},
-    {"channels": 3, "num_levels": 5, "filters": 12, "head": "logistics"},
+    {"channels": 3, "num_levels": 5, "filters": 12, "distribution": "logistics"},
     pytest.param({"slices": 4, "height": 8, "width": 4, "channels": 3, "num_levels": 3, **MERGES[-1]},
                  marks=pytest.mark.full)])
 def test_fast_equals_raster(changes):

@@ -161,7 +161,7 @@ def test_parameter_counts(preset, prior, conditioner):
 
 @pytest.mark.parametrize("changes", [
     {}, {"channels": 3, "num_levels": 256, "filters": 5}, {"height": 1, "width": 1}, {"head_filters": 7, "channels": 3},
-    {"prior_depth": 0, "conditioning_depth": 0}, *MERGES[1:], {"head": "logistics", "num_levels": 9},
+    {"prior_depth": 0, "conditioning_depth": 0}, *MERGES[1:], {"distribution": "logistics", "num_levels": 9},
     {"merge": "blocks", "masks": ("blobs", "none")}])
 def test_any_config_builds_and_survives_saving(changes, tmp_path):
     config = TINY.replace(**changes)
