@@ -298,8 +298,8 @@ def _check_together(config: Config) -> None:
             ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
             ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),
             (larger, values <= MOST_VALUES,
-             f"smaller: `height` x `width` x `channels` x `num_levels`{f' x {components}' * (components > 1)} is {values}, "
-             f"above {MOST_VALUES}"),
+             f"smaller: `height` x `width` x `channels` x `num_levels`{f' x {components}' * (components > 1)} is "
+             f"{values}, above {MOST_VALUES}"),
             ("masks", config.masks and {*map(type, config.masks)} == {str}, "a list of mask specifications")):
         _expect(config, name, None if fine else expected)
 
@@ -325,7 +325,7 @@ PRESETS = {
         masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"),
     ),
     "celeba": Config(
-        epochs=12, augmentation="flip", **CELEBA, **MEASURED,
+        epochs=12, augmentation="flip", distribution="logistics", **CELEBA, **MEASURED,
         masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:8", "left:16", "none"),
     ),
     "digits": Config(
