@@ -26,6 +26,7 @@ from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import FitOptions, Single
 from pcnn_keras.training.divergence import DivergenceWatch
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
+from pcnn_keras.training.optimizers import OUTPUTS
 from pcnn_keras.training.pace import Pace
 from pcnn_keras.training.run import Keeping, Run
 from pcnn_keras.training.run_files import RunFiles, check_output, check_space
@@ -53,7 +54,8 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends the run there: at
             the end of an epoch `train` returns, inside one it raises `Stopped`, with a checkpoint of that step.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
-        initial: a trained model of the same network, to start from its weights; None for fresh ones.
+        initial: a trained model of the same network, to start from its weights; None for fresh ones. If its
+            `num_levels` or `distribution` is another, the layers that make logits start afresh.
         masks: what to train with in place of `config.masks`: specifications as it has them, or a function of
             `batch, height, width, seed` (see `pipeline.check_masks`), whose name the settings then hold. A resumed
             run needs the function again.
@@ -149,14 +151,19 @@ def _alone(output, resume):
 
 
 def _start_from(initial, model):
+    """Takes the weights of a trained model: all, or, if it says levels in another way, all but the last layers'."""
     expect_kind("initial", initial, PixelConstrainedCNN)
-    shapes, needed = ([weight.shape for weight in each.weights] for each in (initial, model))
-    if shapes != needed:
-        old, new = vars(initial.config), vars(model.config)
+    old, new = vars(initial.config), vars(model.config)
+    renewed = OUTPUTS if any(old[name] != new[name] for name in ("num_levels", "distribution")) else set()
+    kept = [[weight for weight in each.weights if renewed.isdisjoint(weight.path.split("/"))]
+            for each in (initial, model)]
+    given, needed = ([weight.shape for weight in weights] for weights in kept)
+    if given != needed:
         other = [f"{name} {old[name]}" for name, _, declared in settings()
                  if declared.network and old[name] != new[name]]
         raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
-    model.set_weights(initial.get_weights())
+    for weight, trained in zip(kept[1], kept[0], strict=True):
+        weight.assign(trained)
 
 
 def _check_images(config, images, replicas):

@@ -19,7 +19,9 @@ from pcnn_keras.data import pipeline
 from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, locked
+from pcnn_keras.network.model import build_model
 from pcnn_keras.training.run import Keeping
+from pcnn_keras.training.train import _start_from
 
 PICTURES = ("curves.png", "completions.png")
 
@@ -124,6 +126,16 @@ def test_a_run_may_start_from_the_weights_of_another(run, tmp_path):
     with pytest.raises(InputError, match=f"another network: filters {config.filters}, merge blocks.$"):
         pcnn.train(config.replace(filters=5, merge="sum", batch_size=2), IMAGES, tmp_path / "other", initial=model)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("changes", [{"distribution": "logistics"}, {"num_levels": CONFIG.num_levels + 1}])
+def test_where_levels_are_said_in_another_way_only_the_last_layers_start_afresh(changes):
+    trained, model = build_model(CONFIG), build_model(CONFIG.replace(**changes, seed=CONFIG.seed + 1))
+    _start_from(trained, model)
+    first = {weight.path: weight.numpy() for weight in trained.weights}
+    kernels = [weight for weight in model.weights if weight.path.endswith("kernel")]
+    assert {weight.path for weight in kernels if not np.array_equal(weight, first[weight.path])} == {
+        "prior_output/kernel", "conditioning_output/kernel"}
 
 
 def visible_columns(batch, height, width, seed):
