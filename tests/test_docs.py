@@ -92,9 +92,9 @@ def test_there_are_commands_to_check():
     assert len([*commands(ROOT / "README.md"), *commands(ROOT / "docs" / "usage.md")]) > 15
 
 
+@pytest.mark.full
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", [
-    ROOT / "README.md", pytest.param(ROOT / "docs" / "usage.md", marks=pytest.mark.full)], ids=name_of)
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "usage.md"], ids=name_of)
 def test_python_examples_run(page, tmp_path):
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     code = "\n".join(code_of(page, "python"))

@@ -230,11 +230,10 @@ class LogisticsByLevel(keras.layers.Layer):
         weights, means, scales = ops.split(ops.cast(inputs, "float32"), 3, axis=-1)
         means = means + np.linspace(-0.75, 0.75, weights.shape[-1], dtype=np.float32)
         sharpness = ops.exp(ops.minimum(1.5 - scales, 6.0))
-        inner = np.arange(1, self.num_levels, dtype=np.float32) * 2 - self.num_levels  # between two levels each
-        below = ops.sigmoid((inner / (self.num_levels - 1) - means[..., None]) * sharpness[..., None])
-        below = ops.pad(below, [(0, 0)] * (len(below.shape) - 1) + [(1, 0)])
-        upto = ops.pad(below[..., 1:], [(0, 0)] * (len(below.shape) - 1) + [(0, 1)], constant_values=1.0)
-        within = ops.log(ops.maximum(upto - below, 0.0) + 1e-7)
+        between = (np.arange(1, self.num_levels) * 2 - self.num_levels) / (self.num_levels - 1)
+        edges = np.pad(between, 1, constant_values=(-1e6, 1e6)).astype(np.float32)
+        below = ops.sigmoid((edges - means[..., None]) * sharpness[..., None])
+        within = ops.log(ops.maximum(ops.diff(below), 0.0) + 1e-7)
         return ops.logsumexp(ops.log_softmax(weights)[..., None] + within, axis=-2)
 
     def compute_output_shape(self, input_shape):

@@ -133,7 +133,8 @@ def test_what_stands_in_the_way_is_said_before_anything_is_drawn(place, tmp_path
     assert (code, out, errors.count("\n")) == (2, "", 1) and "cannot be written: it is no" in errors
 
 
-@pytest.mark.parametrize("where", ["save_image", "save_completions", "draw_progressions"])
+@pytest.mark.parametrize("where", [
+    "save_completions", *(pytest.param(name, marks=pytest.mark.full) for name in ("save_image", "draw_progressions"))])
 def test_a_run_that_is_stopped_leaves_all_as_it_was(place, tmp_path, monkeypatch, where):
     def content():
         return {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}

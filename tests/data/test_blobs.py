@@ -137,7 +137,8 @@ next(iter(training_batches(np.zeros((9, 8, 8, 1), np.uint8), config, 0, 1, mask_
 """
 
 
-@pytest.mark.parametrize("device", [pytest.param("/CPU:0", marks=pytest.mark.full), "/CPU:1"])
+@pytest.mark.full
+@pytest.mark.parametrize("device", ["/CPU:0", "/CPU:1"])
 def test_masks_are_drawn_on_the_device_that_is_asked_for(device):
     """Inside the running pipeline, on a second logical device as on the first."""
     run = subprocess.run([sys.executable, "-c", PLACED, device], cwd=ROOT, capture_output=True, text=True,

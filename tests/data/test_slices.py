@@ -114,9 +114,3 @@ def test_nats_an_image_are_those_of_all_its_slices(tmp_path):
     found = model.evaluate(held_out_batches(levels, CONFIG), verbose=0, return_dict=True)
     nats = -pcnn.log_likelihood(model, levels, held_out_masks(6, CONFIG))
     assert found["logits_nats_per_image"] == pytest.approx(nats.mean(), rel=1e-4)
-
-
-@pytest.mark.parametrize("changes", [{"height": 5}, {"slices": 3}, {"merge": "sum"}, {"slices": 4}])
-def test_sizes_and_merges_that_do_not_go_with_slices_are_refused(changes):
-    with pytest.raises(pcnn.InputError):
-        CONFIG.replace(**changes)

@@ -37,6 +37,7 @@ def test_labels_stand_in_the_order_of_the_images(digits):
     assert load_labels("celeba") is None
 
 
+@pytest.mark.full
 def test_a_classifier_learns(digits):
     config, images = digits
     _, accuracy = train_classifier(config, images, load_labels("digits"))
