@@ -55,7 +55,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             the end of an epoch `train` returns, inside one it raises `Stopped`, with a checkpoint of that step.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
         initial: a trained model of the same network, to start from its weights; None for fresh ones. If its
-            `num_levels` or `distribution` is another, the layers that make logits start afresh.
+            `distribution`, or a softmax's `num_levels`, is another, the layers that make logits start afresh.
         masks: what to train with in place of `config.masks`: specifications as it has them, or a function of
             `batch, height, width, seed` (see `pipeline.check_masks`), whose name the settings then hold. A resumed
             run needs the function again.
@@ -153,12 +153,13 @@ def _alone(output, resume):
 def _start_from(initial, model):
     """Takes the weights of a trained model: all, or, if it says levels in another way, all but the last layers'."""
     expect_kind("initial", initial, PixelConstrainedCNN)
-    old, new = vars(initial.config), vars(model.config)
-    renewed = OUTPUTS if any(old[name] != new[name] for name in ("num_levels", "distribution")) else set()
+    said = [(each.config.distribution, each.config.values_per_channel) for each in (initial, model)]
+    renewed = OUTPUTS if said[0] != said[1] else set()
     kept = [[weight for weight in each.weights if renewed.isdisjoint(weight.path.split("/"))]
             for each in (initial, model)]
     given, needed = ([weight.shape for weight in weights] for weights in kept)
     if given != needed:
+        old, new = vars(initial.config), vars(model.config)
         other = [f"{name} {old[name]}" for name, _, declared in settings()
                  if declared.network and old[name] != new[name]]
         raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
