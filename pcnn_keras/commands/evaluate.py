@@ -54,8 +54,9 @@ def main():
     if not classifier:
         print(f"{flags.model / CLASSIFIER} is not there, so no realism and no classes. If the data set has classes, "
               f"python -m pcnn_keras.classifier --model {flags.model} makes it.")
+    test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
+    print(f"{len(test):,} of {len(images.test):,} test images.", flush=True)
     with Progress("Evaluating") as progress:
-        test, validation = (part[: flags.limit].astype(np.int32) for part in (images.test, images.validation))
         result = {"dataset": flags.dataset or config.dataset,
                   **evaluate(model, test, validation, classifier, flags.num_samples, flags.drawn, progress)}
     print(table(result))

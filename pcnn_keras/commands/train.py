@@ -167,13 +167,14 @@ def main():
                 output.rmdir()
     if not strategy.writes:
         return
+    print(f"The trained model is in {output}. Its visible.json and its export follow.", flush=True)
     try:
         finish(output, levels.validation)
     except KeyboardInterrupt:
         raise Stopped(f"The trained model is in {output}, but its visible.json and its export are not all there. "
                       f"To make them: {shlex.join(resume)}") from None
     way_on = [*calling("sample"), "--model", str(output), "--dataset", asked.dataset, *where]
-    print(f"The trained model is in {output}. To draw completions with it:\n{shlex.join(way_on)}")
+    print(f"To draw completions with it:\n{shlex.join(way_on)}")
 
 
 def announce(config, images, begun):

@@ -81,7 +81,8 @@ def mask_kind(spec: str, files: bool = True) -> MaskKind:
         raise InputError(f"A mask specification must be text. Received: {shown(spec)}.")
     name, _, text = spec.partition(":")
     if name == FUNCTION:
-        raise InputError(f"The function {text} draws these masks: train in Python, with pcnn.train(masks={text}).")
+        raise InputError(f"The function {text} draws these masks: train in Python, with pcnn.train(masks={text}), "
+                         "or give --masks.")
     if name not in PARAMETERS:
         if not files:
             raise InputError(f"Mask {spec!r} is not one of: {_usage()}.")

@@ -161,8 +161,10 @@ def _start_from(initial, model):
     if given != needed:
         old, new = vars(initial.config), vars(model.config)
         other = [f"{name} {old[name]}" for name, _, declared in settings()
-                 if declared.network and old[name] != new[name]]
+                 if declared.network and old[name] != new[name] and name not in ("num_levels", "distribution")]
         raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
+    if renewed:
+        print("The layers that make logits start afresh: those of the trained model say levels in another way.")
     for weight, trained in zip(kept[1], kept[0], strict=True):
         weight.assign(trained)
 
