@@ -48,7 +48,8 @@ def parse():
                              "cropped around the centre; auto: digit for models of MNIST, otherwise none (default)")
     parser.add_images("take images from this set's test split (default: the first 4 examples that are with the model, "
                       "or its own set)")
-    parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N", help="which of the test split (default: 0 1 2 3)")
+    parser.add_argument("--index", type=number(int, 0), nargs="+", metavar="N",
+                        help="which of the test split (default: 0 1 2 3)")
     parser.add_argument("--mask", nargs="+", metavar="SPEC",
                         help="what stays visible: bottom:7, top:14, left:14, right:14, center:10, edge:4, "
                              "rect:R,C,H,W, hole:R,C,H,W, random:0.15, blobs, blobs:4,2,7, all, none, or an "
