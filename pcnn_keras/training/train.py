@@ -164,7 +164,7 @@ def _start_from(initial, model):
                  if declared.network and old[name] != new[name] and name not in ("num_levels", "distribution")]
         raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
     if renewed:
-        print("The layers that make logits start afresh: those of the trained model say levels in another way.")
+        print("The layers that make logits start afresh: the trained model says levels in another way.", flush=True)
     for weight, trained in zip(kept[1], kept[0], strict=True):
         weight.assign(trained)
 
