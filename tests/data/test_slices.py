@@ -80,7 +80,8 @@ def test_a_pixel_depends_on_what_is_visible_and_drawn_before_and_on_all_of_it(sp
     np.testing.assert_array_equal(dependence(model, mask), expected_dependence(CONFIG, mask[..., 0]))
 
 
-@pytest.mark.parametrize("damage", ["shift", pytest.param("order", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("damage", ["shift", "order"])
 def test_a_broken_shift_or_order_is_noticed(damage, monkeypatch):
     if damage == "shift":
         monkeypatch.setattr(slices_module, "slice_of", lambda x, k, slices: x[:, :: slices, :: slices])

@@ -246,6 +246,7 @@ def test_at_most_5000_images_are_held_out():
     assert [len(part) for part in parts] == [55_000, 5_000, 3] and parts.validation[0] == 55_000
 
 
+@pytest.mark.full
 def test_tfds_own_variable_says_where_sets_are(tmp_path):
     """TFDS reads it when it is imported."""
     prepare_mnist(tmp_path)

@@ -225,8 +225,8 @@ SETTINGS = {"mixed_float16": keras.config.set_dtype_policy, "mixed_bfloat16": ke
             "float16": keras.config.set_floatx, "float64": keras.config.set_floatx}
 
 
-@pytest.fixture(params=["mixed_float16", "float64", *(
-    pytest.param(name, marks=pytest.mark.full) for name in ("mixed_bfloat16", "float16"))])
+@pytest.fixture(params=["mixed_float16", *(
+    pytest.param(name, marks=pytest.mark.full) for name in ("float64", "mixed_bfloat16", "float16"))])
 def setting(request):
     """Another precision, as a caller may have set it for something else."""
     before = keras.config.dtype_policy(), keras.config.floatx()

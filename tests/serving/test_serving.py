@@ -110,6 +110,7 @@ def digits(config):
     return images, masks
 
 
+@pytest.mark.full
 def test_each_signature_answers_as_python_does(ask, model):
     check_answers(ask, model, *digits(model.config))
 

@@ -232,7 +232,8 @@ def test_a_callback_may_end_the_run_early_and_it_may_be_resumed(tmp_path, run):
     assert len(history(tmp_path)) == CONFIG.epochs
 
 
-@pytest.mark.parametrize("limit, steps", [("max_epochs", [5]), ("max_steps_per_epoch", [1, 2])])
+@pytest.mark.parametrize("limit, steps", [
+    pytest.param("max_epochs", [5], marks=pytest.mark.full), ("max_steps_per_epoch", [1, 2])])
 def test_a_run_ends_where_keras_has_a_limit_of_its_own(tmp_path, request, limit, steps):
     limit_to = getattr(keras.config, f"set_{limit}")
     limit_to(1)
