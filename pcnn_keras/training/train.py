@@ -155,18 +155,17 @@ def _start_from(initial, model):
     expect_kind("initial", initial, PixelConstrainedCNN)
     said = [(each.config.distribution, each.config.values_per_channel) for each in (initial, model)]
     renewed = OUTPUTS if said[0] != said[1] else set()
-    kept = [[weight for weight in each.weights if renewed.isdisjoint(weight.path.split("/"))]
-            for each in (initial, model)]
-    given, needed = ([weight.shape for weight in weights] for weights in kept)
-    if given != needed:
+    trained, fresh = ([weight for weight in each.weights if renewed.isdisjoint(weight.path.split("/"))]
+                      for each in (initial, model))
+    if [weight.shape for weight in trained] != [weight.shape for weight in fresh]:
         old, new = vars(initial.config), vars(model.config)
         other = [f"{name} {old[name]}" for name, _, declared in settings()
                  if declared.network and old[name] != new[name] and name not in ("num_levels", "distribution")]
         raise InputError(f"The weights to start from are those of another network: {', '.join(other)}.")
     if renewed:
         print("The layers that make logits start afresh: the trained model says levels in another way.", flush=True)
-    for weight, trained in zip(kept[1], kept[0], strict=True):
-        weight.assign(trained)
+    for weight, value in zip(fresh, trained, strict=True):
+        weight.assign(value)
 
 
 def _check_images(config, images, replicas):
