@@ -233,8 +233,8 @@ class LogisticsByLevel(keras.layers.Layer):
         between = (np.arange(1, self.num_levels) * 2 - self.num_levels) / (self.num_levels - 1)
         edges = np.pad(between, 1, constant_values=(-1e6, 1e6)).astype(np.float32)
         below = ops.sigmoid((edges - means[..., None]) * sharpness[..., None])
-        within = ops.log(ops.maximum(ops.diff(below), 0.0) + 1e-7)
-        return ops.logsumexp(ops.log_softmax(weights)[..., None] + within, axis=-2)
+        below = ops.sum(ops.softmax(weights)[..., None] * below, axis=-2)  # of the mixture
+        return ops.log(ops.maximum(ops.diff(below), 0.0) + 1e-7)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.num_levels)
