@@ -72,17 +72,16 @@ def signatures(model):
             (seed >= 0, "seed: expected a whole number from 0 up"),
             (tf.cast(tf.shape(image)[0], tf.int64) * tf.cast(num_samples, tf.int64) <= MOST_DRAWS,
              f"images times num_samples: expected at most {MOST_DRAWS}"))
-        context = model.conditioner(model_inputs(image, mask, config)["conditioning"])
         total = tf.shape(image)[0] * num_samples
         share = tf.maximum(8, (total + LANES - 1) // LANES)
 
         def draw(number):
-            """Of completions by their numbers over all images."""
+            """Of completions by their numbers over all images; only of their images is the context kept in memory."""
             of, completion = number // num_samples, number % num_samples
-            images = tf.range(of[0], of[-1] + 1)
-            return row_sampler(model)(
-                *tf.nest.map_structure(lambda x: tf.gather(x, images), (image, mask, mask, context)), of - of[0],
-                tf.fill(tf.shape(of), seed), tf.cast(completion, tf.int64), temperature)
+            x, m = (some[of[0] : of[-1] + 1] for some in (image, mask))
+            context = model.conditioner(model_inputs(x, m, config)["conditioning"])
+            return row_sampler(model)(x, m, m, context, of - of[0], tf.fill(tf.shape(of), seed),
+                                      tf.cast(completion, tf.int64), temperature)
 
         lanes = [_in_chunks(draw, tf.minimum(lane * share, total), tf.minimum((lane + 1) * share, total),
                             [(tf.int32, image.shape[1:]), (tf.float32, ())]) for lane in range(LANES)]

@@ -17,6 +17,9 @@ SIZES = [{"height": 4, "width": 5}, {"height": 1, "width": 1}, {"height": 1, "wi
          {"height": 5, "width": 4, "kernel_size": 5, "prior_depth": 0}, {"height": 7, "width": 3, "head_filters": 40}]
 
 
+LOGISTICS = {"merge": "blocks", "distribution": "logistics"}
+
+
 def sensitivity(model, rng, *masks):
     """|d logits[i, j, c] / d image[i', j', c']| for each mask, summed over levels and a few random images."""
     import tensorflow as tf
@@ -42,6 +45,7 @@ def sensitivity(model, rng, *masks):
 @pytest.mark.parametrize("merge, channels, size", [
     *((MERGES[0], 3, size) for size in SIZES), (MERGES[0], 1, SIZES[0]), (MERGES[0], 1, SIZES[4]),
     (MERGES[2], 1, SIZES[0]), (MERGES[2], 3, SIZES[0]),  # which adds the same at every size, as nothing is visible
+    (LOGISTICS, 3, {**SIZES[0], "num_levels": 5}),
     pytest.param(MERGES[1], 3, SIZES[0], marks=pytest.mark.full)])
 def test_logits_see_exactly_what_comes_before(merge, channels, size):
     """On weights as they are drawn, nothing visible: zero at itself and later, above zero at all it should see."""
@@ -106,7 +110,7 @@ def test_a_unet_of_odd_sides_is_its_layers_in_turn():
     np.testing.assert_allclose(model.conditioner(x)["conditional_logits"], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("merge", [*MERGES, {"merge": "blocks", "slices": 2}])
+@pytest.mark.parametrize("merge", [*MERGES, {"merge": "blocks", "slices": 2}, LOGISTICS])
 @pytest.mark.parametrize("channels, num_levels", [(1, 3), (3, 2)])
 def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
     config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
@@ -274,7 +278,7 @@ y, w = dict.fromkeys(heads, np.ones((8, 4, 5, 1), int)), dict.fromkeys(heads, np
 for folder in sys.argv[1:]:
     model = pcnn.load(folder)
     print(float(pcnn.log_likelihood(model, image, mask)[0]))
-    if model.config.merge == "sum" or model.config.conditioner == "residual" and model.config.merge == "blocks":
+    if model.config.merge == "sum" or model.config.merge == "blocks" and model.config.distribution == "softmax":
         continue  # the others have all that these have
     compile_model(model, 10)
     first, *_, last = [float(model.train_on_batch(x, y, w)[0]) for _ in range(8)]
@@ -284,9 +288,10 @@ for folder in sys.argv[1:]:
 
 def test_loads_and_trains_on_jax_without_tensorflow(tmp_path):
     pytest.importorskip("jax")
-    folders = [tmp_path / str(i) for i in range(len(MERGES))]
+    merges = [*MERGES[:3], {**MERGES[3], "distribution": "logistics"}]
+    folders = [tmp_path / str(i) for i in range(len(merges))]
     models = [save_model(enlarge(pcnn.build_model(TINY.replace(**merge)), 2.0), folder)
-              for merge, folder in zip(MERGES, folders)]
+              for merge, folder in zip(merges, folders)]
     run = subprocess.run([sys.executable, "-c", JAX_RUN, *folders], cwd=ROOT, capture_output=True, text=True,
                          env={**os.environ, "KERAS_BACKEND": "jax"})
     assert run.returncode == 0, run.stderr
