@@ -235,7 +235,7 @@ def parse():
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=0, metavar="N",
                         help="of the noise (default: 0)")
-    parser.add_argument("--output", type=Path, default=Path("samples"), help="folder for grid.png and samples.npz")
+    parser.add_argument("--output", type=Path, default=Path("served"), help="folder for grid.png and samples.npz")
     flags = parser.parse_args()
     kind = mask_kind(flags.mask).name
     if flags.mask_hides and kind != "file":

@@ -47,14 +47,14 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
         model: a `PixelConstrainedCNN`.
         image: levels 0 … num_levels - 1, `(height, width, channels)`, `(height, width)` if grey, or
             `(batch, height, width, channels)`; or a path, a PIL image, what `prepare_digit` gives, or a list of
-            these, cropped around the centre. What stands at hidden pixels does not matter.
+            these, cropped around the centre. What stands at hidden pixels does not matter, as long as it is a level.
         mask: `(height, width, 1)` or `(height, width)`, 1 = visible, for all images, or
             `(batch, height, width, 1)`; or a specification as `parse_mask` takes it, a path, a PIL image, or a
             list of these. Image i has a random mask of seed i. A mask of a picture's own size goes its way.
         num_samples: completions of each image, 1 to `MOST_SAMPLES`.
         temperature: at least 0. Below 1 draws likelier levels more often; 0 takes the likeliest.
-        seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`. The same seed gives the same
-            completions; completion k is the same however many are asked for.
+        seed: from 0 to 2^63 - 1, or one for each image, `(batch,)`; one for all gives all the same noise. The
+            same seed gives the same completions; completion k is the same however many are asked for.
         sampler: "fast", a row at a time (see `rows`), or "raster", one pixel at a time: the same draws.
         batch_size: most completions that a core, or a GPU, draws at a time; memory grows with it,
             and nothing else depends on it. By default 32, on a GPU 256, with "raster" 64.

@@ -18,7 +18,8 @@ from pcnn_keras.inference.rows import CHUNK
 def tiny_models():
     colour = TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)
     configs = {"grey": TINY, "colour": colour, "weighted": TINY.replace(**MERGES[1]),
-               "blocks": TINY.replace(**MERGES[2]), "colour unet": colour.replace(filters=12, distribution="logistics", **MERGES[3]),
+               "blocks": TINY.replace(**MERGES[2]),
+               "colour unet": colour.replace(filters=12, distribution="logistics", **MERGES[3]),
                "slices": TINY.replace(width=4, merge="blocks", slices=2)}
     return {name: enlarge(pcnn.build_model(config), 2.0) for name, config in configs.items()}
 
