@@ -17,7 +17,7 @@ from common import Program, machine
 from pcnn_keras.training.history import HISTORY, JUDGED_BY, read_history
 
 PUBLISHED = 2861
-"""Seconds of the published code to 59.8 nats, 500 steps of 64, on two cores of this kind (Xeon, 2.8 GHz)."""
+"""Seconds of the published code to 59.8 nats, 500 steps of 64, on two cores of an older Xeon of 2.8 GHz."""
 
 
 def train(steps, flags):

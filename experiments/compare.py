@@ -53,7 +53,8 @@ def weight_sd(model, images, masks):
     """The mean over images of the standard deviation, over completions, of the log importance weights."""
     from pcnn_keras.inference.importance import log_weights
 
-    return log_weights(model, pcnn.inpaint(model, images, masks, 32)).std(axis=1, ddof=1).mean()
+    drawn = pcnn.inpaint(model, images, masks, 32, seed=range(len(images)))
+    return log_weights(model, drawn).std(axis=1, ddof=1).mean()
 
 
 def nats_by_head(model, images, masks, num_levels, batch_size=100):

@@ -33,7 +33,8 @@ def consistency(model, draws, truth, joint):
     Returns:
         A dict of `log_weight_sd` (nats), `effective_sample_size` (of so many completions), `implied_nats_low` and
         `implied_nats_high` (nats an image), `implied_excess_low` and `implied_excess_high` (by how many they exceed
-        the model's own, image by image), and the log weights, `(batch, num_samples)`.
+        the model's own, image by image; the high one by no less than -log(num_samples + 1)), and the log weights,
+        `(batch, num_samples)`.
     """
     weights = log_weights(model, draws)
     with_truth = np.concatenate([weights, (joint - truth)[:, None]], axis=1)

@@ -5,8 +5,8 @@ distribution with nothing visible. Of the visible pixels i, a completion standin
 
     z = sum (-log p(x_i | x_<i) - H_i) / sqrt(1 + sum V_i),    H_i, V_i: mean and variance of -log p(. | x_<i), in nats
 
-Of held-out images, one in a thousand is above the bound that is kept in the model's folder.
-docs/experiments.md has what else was tried.
+Of held-out images, each under one of the masks, one in a thousand is above the bound that is kept in the model's
+folder, or, of fewer than a thousand, one. docs/experiments.md has what else was tried.
 """
 
 import json
