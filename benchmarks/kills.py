@@ -56,12 +56,12 @@ def work(folder, events):
     class Told(Single):
         """One device, before which it is said what each step will see."""
 
-        def fit(self, model, batches, held_out, options):
+        def fit(self, model, batches, held_out, **options):
             first_step = int(model.optimizer.iterations)
             for step, (inputs, targets, _) in enumerate(batches, first_step):
                 seen = inputs["conditioning"].numpy().tobytes() + targets["logits"].numpy().tobytes()
                 events.send(("data", (step, zlib.crc32(seen))))
-            super().fit(model, batches, held_out, options)
+            super().fit(model, batches, held_out, **options)
 
     def told_step(batch, logs):
         events.send(("step", next(steps)))

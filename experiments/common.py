@@ -31,7 +31,7 @@ def mnist(config):
     return splits.train, held_out_batches(splits.validation[:HELD_OUT_IMAGES], config).cache()
 
 
-def train_further(model, levels, steps, first_step=0, callbacks=(), **options):
+def train_further(model, levels, steps, callbacks=(), **options):
     """Trains a model for so many steps, over which the learning rate's schedule stretches.
 
     `options` are those of `compile_model`.
@@ -40,7 +40,7 @@ def train_further(model, levels, steps, first_step=0, callbacks=(), **options):
     from pcnn_keras.training.compile import compile_model
 
     compile_model(model, steps, **options)
-    model.fit(training_batches(levels, model.config, first_step, steps), verbose=0, shuffle=False,
+    model.fit(training_batches(levels, model.config, 0, steps), verbose=0, shuffle=False,
               callbacks=[*callbacks])
 
 

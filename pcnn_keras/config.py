@@ -197,10 +197,6 @@ class Config:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
-    def continues(self, other: "Config") -> bool:
-        """Whether this may go on with a run of the `Config` `other`."""
-        return self.obstacle(other) is None
-
     def obstacle(self, other: "Config") -> str | None:
         """The first setting because of which this cannot go on with a run of the `Config` `other`, or None."""
         return next((name for name, _, declared in settings()

@@ -1,7 +1,6 @@
 """What several tests share: small models that look at their pixels, which fresh weights hardly do, and a small run."""
 
 import atexit
-import csv
 import importlib
 import io
 import os
@@ -31,6 +30,7 @@ import pcnn_keras as pcnn
 from pcnn_keras.commands import outcome
 from pcnn_keras.data.sources import Splits
 from pcnn_keras.inference.completions import Completions
+from pcnn_keras.training.history import read_history
 
 atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 
@@ -152,8 +152,7 @@ def tiny_rgb():
 
 def history(folder):
     """The rows of `history.csv` without what differs between runs."""
-    with open(folder / "history.csv", newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    rows = read_history(folder)
     for row in rows:
         assert row.pop("seconds") > 0
     return rows

@@ -36,7 +36,7 @@ def test_whole_numbers_are_whole_numbers(model, value):
                  lambda: TINY.replace(epochs=value)):
         with pytest.raises(pcnn.InputError) as caught:
             call()
-        assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+        assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("value", [True, None, "1", -0.1, float("nan"), float("inf"), 10**400, 1e300, [1.0]])
@@ -84,6 +84,10 @@ def test_what_is_no_array_is_no_picture(image):
             change(image, 2)
 
 
+def test_a_mistake_is_said_in_one_line():
+    assert str(pcnn.InputError("two\nlines \r\n and\ttabs")) == "two lines and tabs"
+
+
 @pytest.mark.parametrize("value", [None, 3, b"digits", ["digits"], {}])
 def test_what_is_named_is_named_in_words(value):
     for call in (lambda: pcnn.load(value), lambda: pcnn.load_images(value), lambda: parse_mask(value, 4, 5),
@@ -104,7 +108,7 @@ def test_settings_that_json_can_hold_are_said_in_one_short_line(tmp_path):
         (tmp_path / "config.json").write_text(text)
         with pytest.raises(pcnn.InputError) as caught:
             pcnn.Config.load(tmp_path / "config.json")
-        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+        assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("wrong", [None, "digits", 3, {}])
@@ -139,8 +143,3 @@ def test_truth_values_are_no_levels_where_there_are_more_than_two():
     model = pcnn.build_model(TINY.replace(num_levels=3))
     with pytest.raises(pcnn.InputError, match="to_levels"):
         pcnn.inpaint(model, IMAGE.astype(bool), MASK, 1)
-
-
-def test_a_mask_of_bytes_is_told_the_way(model):
-    with pytest.raises(pcnn.InputError, match="mask > 127"):
-        pcnn.inpaint(model, IMAGE, MASK + 255, 1)

@@ -133,9 +133,8 @@ def test_arrays_that_are_pickles_are_not_loaded(place, new_run):
     for attack in (lambda: hide("run"), lambda: hide("model/000"), lambda: hide("metric/000"), be_a_pickle_inside,
                    lambda: path.write_bytes(pickled)):
         attack()
-        with pytest.raises(InputError, match=CHECKPOINT) as caught:
+        with pytest.raises(InputError, match=CHECKPOINT):
             checkpoint.restore(model)
-        assert "\n" not in str(caught.value)
         assert not ran(place)
 
 

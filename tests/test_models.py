@@ -29,12 +29,6 @@ def test_a_name_loads(tmp_path, monkeypatch):
     assert pcnn.load("digits").config == TINY
 
 
-@pytest.mark.parametrize("name", [None, 3, ["mnist"]])
-def test_what_is_no_name_is_said(name):
-    with pytest.raises(pcnn.InputError, match="the folder or the name"):
-        pcnn.load(name)
-
-
 def test_the_wheel_has_all_packages_and_the_models_with_their_cards():
     built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     packages = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("pcnn_keras/**/__init__.py")}

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.images import read_levels
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.plots import HIDDEN, occluded
 
 HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ def pixels(axes, picture, title):
 def digit():
     """One of the model's own draws, levels `(28, 28, 1)`, and the mask that leaves its lower half visible."""
     config = pcnn.Config.load(MODEL / "config.json")
-    image = read_levels([MODEL / "examples" / "3.png"], config)[0].astype(np.int32)
+    image = read_inputs(config, MODEL / "examples" / "3.png", "all")[0][0]
     return image, pcnn.parse_mask("bottom:14", config.height, config.width)(0)
 
 

@@ -4,7 +4,6 @@ import math
 import os
 import select
 import stat
-from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pcnn_keras.config import Config
-from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError, reason, shown
 from pcnn_keras.files import COMPLETIONS, PROGRESSION
 from pcnn_keras.quiet import silence
@@ -146,19 +143,6 @@ def _piped(pipe):
         if size > LARGEST_PIPED:
             raise ValueError(f"more than {LARGEST_PIPED >> 20} MB come through the pipe")
     raise ValueError(f"nothing has come through the pipe for {PATIENCE} seconds")
-
-
-def read_levels(paths: Iterable[Path | str], config: Config) -> np.ndarray:
-    """Image files as a model takes them: cropped to its shape, resized, grey or colour as it is.
-
-    Returns:
-        uint8 levels `(n, height, width, channels)`.
-
-    Raises:
-        InputError: as `read_image`.
-    """
-    images = [resize(read_image(path, config.channels), config.height, config.width) for path in paths]
-    return quantize(np.stack(images), config.num_levels)
 
 
 def png(*pictures: np.ndarray) -> bytes:

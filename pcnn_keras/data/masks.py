@@ -30,7 +30,7 @@ class MaskKind(NamedTuple):
     numbers: tuple
 
 
-def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callable[[int], np.ndarray]:
+def parse_mask(spec: str, height: int, width: int) -> Callable[[int], np.ndarray]:
     """Checks a `--mask` specification and returns how to draw it.
 
     Args:
@@ -40,7 +40,6 @@ def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callab
             `random:0.15` (that share of the pixels), `blobs` or `blobs:MAX_NUM,ITER_MIN,ITER_MAX`
             (Algorithm 1), `all`, `none`, or an image file or pipe (white = visible; see `fit_mask`).
         height, width: of the images.
-        files: False to take no file.
 
     Returns:
         A function of a seed (an int, 0 … 2^63 - 1) that gives an int32 array `(height, width, 1)`, 1 = visible.
@@ -53,7 +52,7 @@ def parse_mask(spec: str, height: int, width: int, files: bool = True) -> Callab
     height, width = expect_whole("height", height, 1, MOST_VALUES), expect_whole("width", width, 1, MOST_VALUES)
     if height * width > MOST_VALUES:
         raise InputError(f"A mask of {width} x {height} pixels is too large.")
-    draw = _drawing(spec, mask_kind(spec, files), height, width)
+    draw = _drawing(spec, mask_kind(spec), height, width)
     return lambda seed: draw(expect_whole("seed", seed, 0, 2**63 - 1))
 
 
@@ -75,7 +74,12 @@ def _drawing(spec, kind, height, width):
 def mask_kind(spec: str, files: bool = True) -> MaskKind:
     """Which kind of mask a specification asks for.
 
-    Args and errors: as `parse_mask`, which finds out in addition whether it fits into the image.
+    Args:
+        spec: as `parse_mask` takes it, which finds out in addition whether it fits into the image.
+        files: False to take no file.
+
+    Raises:
+        InputError: if it is none.
     """
     if not isinstance(spec, str):
         raise InputError(f"A mask specification must be text. Received: {shown(spec)}.")

@@ -1,6 +1,5 @@
 """Where value ranges change, and nowhere else: bytes, levels, and the network's [0, 1]."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -114,17 +113,3 @@ def expected_bytes(probabilities: np.ndarray) -> np.ndarray:
     """Expected brightness of each pixel: uint8 `(…, height, width, channels)` from `(…, channels, num_levels)`."""
     num_levels = probabilities.shape[-1]
     return (probabilities @ np.arange(num_levels) * (255 / (num_levels - 1))).round().astype(np.uint8)
-
-
-def conditioning_input(image: Any, mask: Any, concatenate: Callable) -> Any:
-    """What the conditioning network sees: the image with hidden pixels at 0, and the mask.
-
-    Args:
-        image: float32 `(batch, height, width, channels)` in [0, 1], array or tensor.
-        mask: float32 `(batch, height, width, 1)`, 1 = visible, of the same library.
-        concatenate: that library's, called as `concatenate([a, b], axis)`.
-
-    Returns:
-        float32 `(batch, height, width, channels + 1)`.
-    """
-    return concatenate([image * mask, mask], -1)

@@ -14,8 +14,6 @@ brought to slice size by space-to-depth. With s = 1 there is one slice, the imag
 import numpy as np
 from keras import ops
 
-from pcnn_keras.data.pixels import conditioning_input
-
 
 def slice_of(x, k, slices):
     """Slice k of `(batch, height, width, …)`, an array or tensor: `(batch, height / slices, width / slices, …)`."""
@@ -55,9 +53,11 @@ def network_inputs(image, mask, k, slices, concatenate, pad):
         `(batch, height / slices + 1, width / slices + 1, slices * slices * (channels + 2))`, the slice's
         number, one-hot, in the last planes.
     """
+    if slices > 1:
+        mask = visible_to_slice(mask, k, slices)
+    seen = concatenate([image * mask, mask], -1)
     if slices == 1:
-        return {"image": image, "conditioning": conditioning_input(image, mask, concatenate)}
-    seen = conditioning_input(image, visible_to_slice(mask, k, slices), concatenate)
+        return {"image": image, "conditioning": seen}
     row, column = divmod(k, slices)
     shifted = pad(seen, [(0, 0), (slices - row, row), (slices - column, column), (0, 0)])
     cells = [shifted[:, i::slices, j::slices] for i in range(slices) for j in range(slices)]

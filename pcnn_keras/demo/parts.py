@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcnn_keras.data.images import list_images, png, read_image, read_levels
+from pcnn_keras.data.images import list_images, png, read_image
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import expected_bytes, quantize, to_bytes
 from pcnn_keras.data.prepare import WAYS, prepare
@@ -17,7 +17,7 @@ from pcnn_keras.errors import InputError, shown
 from pcnn_keras.evaluation.classifier import classify, find_classifier
 from pcnn_keras.evaluation.visible import load_bound, unlike
 from pcnn_keras.inference.completions import Completed, Completions, save_completions
-from pcnn_keras.inference.inputs import check_images
+from pcnn_keras.inference.inputs import check_images, read_inputs
 from pcnn_keras.inference.likelihood import pixel_probabilities
 from pcnn_keras.inference.progression import progression_stages
 from pcnn_keras.inference.sampling import inpaint
@@ -73,7 +73,7 @@ def open_model(folder):
     size = (model.config.height, model.config.width)
     drawn = inpaint(model, np.zeros((*size, model.config.channels), int), np.zeros((*size, 1), int), 8).samples
     if (folder / "examples").is_dir():
-        drawn = read_levels(list_images(folder / "examples")[:16], model.config)
+        drawn, *_ = read_inputs(model.config, list_images(folder / "examples")[:16], "all")
     return Opened(folder, model, drawn, load_bound(folder), find_classifier(folder, model.config))
 
 
@@ -113,7 +113,7 @@ def make_mask(spec, config, seed):
     kind = mask_kind(spec, files=False)
     if kind.name == "blobs" and max(kind.numbers) > 99:
         raise InputError(f"Mask {spec[:40]!r}: at most 99 blobs of 99 iterations.")
-    return parse_mask(spec, config.height, config.width, files=False)(seed)
+    return parse_mask(spec, config.height, config.width)(seed)
 
 
 def read_upload(path, config, way="auto"):

@@ -51,28 +51,19 @@ def _log_mean(logs):
     return np.logaddexp.reduce(logs, axis=1) - np.log(logs.shape[1])
 
 
-def mean_colours(images, masks):
-    """Mean level of each channel over hidden and over visible pixels.
-
-    Args:
-        images: levels `(batch, height, width, channels)`; masks: `(batch, height, width, 1)`, 1 = visible.
-
-    Returns:
-        Two arrays `(n, channels)` of the images that have both.
-    """
-    visible, hidden = masks == 1, masks == 0
-    both = visible.any(axis=(1, 2, 3)) & hidden.any(axis=(1, 2, 3))
-    return tuple((images * part).sum(axis=(1, 2))[both] / part.sum(axis=(1, 2))[both] for part in (hidden, visible))
-
-
 def colour_correlation(images, masks):
     """Pearson's correlation over images between the mean colour of hidden and of visible pixels.
 
     Channels are correlated by themselves, and averaged; the standard error is Fisher's, (1 - r^2) / sqrt(n - 1).
 
-    Args and shapes: as `mean_colours`.
+    Args:
+        images: levels `(batch, height, width, channels)`; those that have no hidden or no visible pixel do not count.
+        masks: `(batch, height, width, 1)`, 1 = visible.
     """
-    hidden, visible = mean_colours(images, masks)
+    visible, hidden = masks == 1, masks == 0
+    both = visible.any(axis=(1, 2, 3)) & hidden.any(axis=(1, 2, 3))
+    hidden, visible = ((images * part).sum(axis=(1, 2))[both] / part.sum(axis=(1, 2))[both]
+                       for part in (hidden, visible))
     if len(hidden) < 3 or not (hidden.std(axis=0).all() and visible.std(axis=0).all()):
         return {"mean": np.nan, "error": np.nan}
     r = np.mean([np.corrcoef(h, v)[0, 1] for h, v in zip(hidden.T, visible.T)])

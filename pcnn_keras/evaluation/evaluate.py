@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.stats import entropy
 
 from pcnn_keras.data.masks import mask_specs, parse_mask
 from pcnn_keras.data.pixels import scale
@@ -30,7 +31,6 @@ from pcnn_keras.evaluation.classifier import likeliest
 from pcnn_keras.evaluation.consistency import colour_correlation, consistency
 from pcnn_keras.evaluation.metrics import (
     density_and_coverage,
-    entropy,
     mean_and_error,
     mean_hamming_distance,
     rank_among,
@@ -147,7 +147,7 @@ def _draws_measures(model, images, masks, truth, joint, judge, num_samples):
         correlations = [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)]
         measures |= {
             "classes": mean_and_error([len(set(row)) for row in classes]),
-            "class_entropy": mean_and_error([entropy(row, judge.num_classes) for row in classes]),
+            "class_entropy": mean_and_error([entropy(np.bincount(row)) for row in classes]),
             "classifier_confidence_draws": mean_and_error(confidence.mean(axis=1)),
             "classifier_confidence_best_quarter": mean_and_error(
                 np.take_along_axis(confidence, best_quarter, axis=1).mean(axis=1)),
@@ -164,7 +164,6 @@ class _Judge:
         self._num_levels = config.num_levels
         self._network = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
         self._network.jit_compile = False
-        self.num_classes = classifier.output_shape[-1]
         self._reference = self.look(reference)[2]
 
     def look(self, levels):

@@ -1,6 +1,7 @@
 """Figures of an evaluation: means with standard errors, density and coverage, diversity. NumPy and SciPy."""
 
 import numpy as np
+from scipy.spatial.distance import pdist
 from scipy.stats import rankdata, spearmanr
 from sklearn.neighbors import NearestNeighbors
 
@@ -47,12 +48,6 @@ def density_and_coverage(real, fake, k=5):
     return density / k, covered
 
 
-def entropy(classes, num_classes):
-    """Entropy in nats of how often each class occurs; 0 if there is one class, log(num_classes) if all alike."""
-    share = np.bincount(classes, minlength=num_classes) / len(classes)
-    return float(-(share[share > 0] * np.log(share[share > 0])).sum())
-
-
 def mean_hamming_distance(samples, hidden):
     """Share of hidden values in which two completions differ, averaged over all pairs.
 
@@ -60,10 +55,7 @@ def mean_hamming_distance(samples, hidden):
         samples: levels `(k, height, width, channels)`, k at least 2.
         hidden: bool `(height, width)`, at least one True.
     """
-    values = samples[:, hidden].reshape(len(samples), -1)
-    count = len(values)
-    same = sum((values == level).sum(axis=0) ** 2 - (values == level).sum(axis=0) for level in np.unique(values))
-    return float(1 - same.mean() / (count * (count - 1)))
+    return float(pdist(samples[:, hidden].reshape(len(samples), -1), "hamming").mean())
 
 
 def rank_correlation(a, b):

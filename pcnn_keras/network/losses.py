@@ -13,8 +13,6 @@ a constant: an image with few hidden pixels counts little, as in the average ove
 import keras
 from keras import ops
 
-from pcnn_keras.errors import InputError
-
 
 @keras.saving.register_keras_serializable("pcnn_keras")
 class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
@@ -26,7 +24,6 @@ class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
     """
 
     def __init__(self, pixels="hidden", from_logits=True, name="cross_entropy", **kwargs):
-        _expect("pixels", pixels, ("hidden", "all"))
         super().__init__(from_logits=from_logits, name=name, **kwargs)
         self.pixels = pixels
 
@@ -51,7 +48,6 @@ class Nats(keras.metrics.Metric):
     """
 
     def __init__(self, per="image", parts=1, name=None, **kwargs):
-        _expect("per", per, ("image", "hidden_pixel"))
         super().__init__(name=name or f"nats_per_{per}", **kwargs)
         self.per = per
         self.parts = parts
@@ -71,8 +67,3 @@ class Nats(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "per": self.per, "parts": self.parts}
-
-
-def _expect(name, value, choices):
-    if value not in choices:
-        raise InputError(f"`{name}` must be one of {choices}. Received: {value!r}.")

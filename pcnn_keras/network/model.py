@@ -125,7 +125,7 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
     expect_files(folder, "config.json", "model.keras")
     config, path = Config.load(folder / "config.json"), folder / "model.keras"
     try:
-        fits = config.continues(saved_config(path))
+        fits = config.obstacle(saved_config(path)) is None
         if fits:
             shapes = check_weights(path, config)
             with weights_of_zeros():

@@ -14,23 +14,12 @@ share, divided by the number of replicas, so that gradients add up to those of o
 import json
 import os
 from contextlib import nullcontext
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError, reason
 from pcnn_keras.training.optimizers import OPTIMIZERS, Muon
-
-
-class FitOptions(NamedTuple):
-    """Arguments of Keras's `fit`."""
-
-    callbacks: list
-    initial_epoch: int
-    epochs: int
-    steps_per_epoch: int
-    verbose: int
 
 
 class Single:
@@ -54,9 +43,9 @@ class Single:
         """Whether the flag is set in any process. All have to ask, and get the same answer."""
         return flag
 
-    def fit(self, model, batches, held_out, options):
+    def fit(self, model, batches, held_out, **options):
         """`model.fit`. Each of `batches` is shared out; of `held_out`, devices take the elements in turn."""
-        model.fit(batches, validation_data=held_out, shuffle=False, **options._asdict())
+        model.fit(batches, validation_data=held_out, shuffle=False, **options)
 
 
 class Mirrored(Single):
@@ -74,7 +63,7 @@ class Mirrored(Single):
     def scope(self):
         return self._strategy.scope()
 
-    def fit(self, model, batches, held_out, options):
+    def fit(self, model, batches, held_out, **options):
         """What `model.fit` does."""
         steps = _Steps(self._strategy, model)
         policy = tf.data.Options()
@@ -83,13 +72,13 @@ class Mirrored(Single):
         shares = self._strategy.distribute_datasets_from_function(
             lambda machine: held_out.shard(machine.num_input_pipelines, machine.input_pipeline_id))
         callbacks = keras.callbacks.CallbackList(
-            [*options.callbacks], add_progbar=options.verbose > 0, model=model, verbose=options.verbose,
-            epochs=options.epochs, steps=options.steps_per_epoch)
+            options["callbacks"], add_progbar=options["verbose"] > 0, model=model, verbose=options["verbose"],
+            epochs=options["epochs"], steps=options["steps_per_epoch"])
         callbacks.on_train_begin()
-        for epoch in range(options.initial_epoch, options.epochs):
+        for epoch in range(options["initial_epoch"], options["epochs"]):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            for i in range(options.steps_per_epoch):
+            for i in range(options["steps_per_epoch"]):
                 callbacks.on_train_batch_begin(i)
                 callbacks.on_train_batch_end(i, {name: float(value) for name, value in steps.train(batches).items()})
             logs = steps.results()

@@ -23,7 +23,7 @@ from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper, StopKeeper
 from pcnn_keras.training.compile import compile_model
-from pcnn_keras.training.devices import FitOptions, Single
+from pcnn_keras.training.devices import Single
 from pcnn_keras.training.divergence import DivergenceWatch
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.optimizers import OUTPUTS
@@ -66,7 +66,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     Raises:
         InputError: if the folder cannot be written, is being written by another run, has too little
             space, holds a model and `resume` is False, or holds a run with other settings (some may
-            differ, see `Config.continues`), other images or more steps than asked for; if images or
+            differ, see `Config.obstacle`), other images or more steps than asked for; if images or
             initial weights do not fit the settings, or images cannot be shared out among the devices;
             if Keras does not run on TensorFlow.
         Stopped: if the run cannot go on: Ctrl-C, SIGTERM or SIGHUP, a loss that is not a number, a full
@@ -119,11 +119,11 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                 batches = pipeline.training_batches(images.train, config, began, total_steps - began, masks=draw)
                 with strategy.scope():
                     build_metrics(model, batches.element_spec)
-                strategy.fit(model, batches, held_out, FitOptions(
-                    [*own, *callbacks, StopKeeper(checkpoint)], epoch,
+                strategy.fit(
+                    model, batches, held_out, callbacks=[*own, *callbacks, StopKeeper(checkpoint)], initial_epoch=epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
-                    verbose=0 if not strategy.writes else 1 if terminal else 2))
+                    verbose=0 if not strategy.writes else 1 if terminal else 2)
                 if run.step == began or keras.config.max_steps_per_epoch():
                     break  # Keras has a limit of its own, KERAS_MAX_EPOCHS or KERAS_MAX_STEPS_PER_EPOCH
     return model

@@ -14,7 +14,7 @@ from collections import Counter
 import h5py
 import numpy as np
 import pytest
-from conftest import CONFIG, IMAGES, TINY, run_here, save_model
+from conftest import TINY, run_here, save_model
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import FEW, FULL, JSON, cases, change_weights, files, png, rewrite
@@ -162,8 +162,7 @@ def _image(place, file):
             image = read_image(place / name)
             assert image.dtype == np.uint8 and image.ndim == 3
             expected = 0
-        except InputError as error:
-            assert "\n" not in str(error)
+        except InputError:
             expected = 2
         patch.setattr("pcnn_keras.network.model.load", lambda _: _model[0])
         try:
@@ -323,10 +322,10 @@ def _model_folder(place, damage):
                                    "--num-samples", 1, "--output", "out")
         try:
             model = pcnn.load(folder)
-            assert model.config.continues(Config.load(folder / "config.json"))
+            assert not model.config.obstacle(Config.load(folder / "config.json"))
             assert all(np.isfinite(weight).all() for weight in model.get_weights())
-        except InputError as error:
-            assert code == 2 and "\n" not in str(error)
+        except InputError:
+            assert code == 2
     finally:
         shutil.rmtree(folder)
 
@@ -395,9 +394,8 @@ def _inpaint(place, image, mask, **options):
     try:
         samples = pcnn.inpaint(_model[0], image, mask, **options).samples
         images, masks, single = read_inputs(_model[0].config, image, mask)
-    except InputError as error:
+    except InputError:
         outcomes["arrays", "refused"] += 1
-        assert "\n" not in str(error)
         return
     outcomes["arrays", "works"] += 1
     assert samples.shape == (*images.shape[:1] * (not single), options["num_samples"], 4, 4, 1)
@@ -408,15 +406,3 @@ def _inpaint(place, image, mask, **options):
 test_a_few_arrays, test_many_arrays = family(
     "arrays", image=mostly(GOOD, ARRAYS), mask=mostly(GOOD, ARRAYS), num_samples=mostly(st.integers(1, 3), JSON),
     temperature=mostly(st.floats(0, 3), JSON), seed=mostly(st.integers(0, 2**63 - 1), JSON))(_inpaint)
-
-
-def test_the_images_of_a_run_must_fit_its_settings(tmp_path):
-    with pytest.raises(InputError, match="shape"):
-        training.train(CONFIG.replace(height=7), IMAGES, tmp_path)
-    for train in (IMAGES.train + 5, IMAGES.train.astype(int) - 1):
-        with pytest.raises(InputError, match="levels from 0 to 1"):
-            training.train(CONFIG, IMAGES._replace(train=train), tmp_path)
-    for train in (IMAGES.train / 2, IMAGES.train.tolist(), IMAGES.train[:0]):  # bytes as shares are no levels
-        with pytest.raises(InputError, match="whole numbers"):
-            training.train(CONFIG, IMAGES._replace(train=train), tmp_path)
-    assert not list(tmp_path.iterdir())

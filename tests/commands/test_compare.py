@@ -1,21 +1,17 @@
 """Runs side by side."""
 
-import csv
-
 import pytest
 from conftest import CONFIG, run_here
 from PIL import Image
 
-from pcnn_keras.training.history import HEAD, JUDGED_BY
+from pcnn_keras.training.history import HEAD, JUDGED_BY, write_history
 
 
 def a_run(folder, config, nats, **more):
     folder.mkdir()
     config.save(folder / "config.json")
-    with open(folder / "history.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, ["step", JUDGED_BY, HEAD, *more])
-        table.writeheader()
-        table.writerows({"step": 5 * i, JUDGED_BY: value, HEAD: 2 * value, **more} for i, value in enumerate(nats, 1))
+    write_history(folder, [{"step": 5 * i, JUDGED_BY: value, HEAD: 2 * value, **more}
+                           for i, value in enumerate(nats, 1)])
 
 
 def compare(*arguments):

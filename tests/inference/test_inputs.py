@@ -80,6 +80,5 @@ def test_the_public_functions_take_them(tiny, files):
     ([Image.new("L", (5, 4)), None], MASK, "`image`"),
     (pcnn.prepare_digit(np.zeros((9, 9), np.uint8)), MASK, "`image` .* prepared for 28 x 28 pixels, not 4 x 5")])
 def test_mistakes_name_what_the_caller_wrote(tiny, image, mask, said):
-    with pytest.raises(pcnn.InputError, match=said) as error:
+    with pytest.raises(pcnn.InputError, match=said):
         pcnn.inpaint(tiny, image, mask, 1)
-    assert "\n" not in str(error.value)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.images import list_images, read_levels
+from pcnn_keras.data.images import list_images
 from pcnn_keras.inference import noise, rows
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import Completions
 from pcnn_keras.network.masked import MaskedConv2D
@@ -128,7 +129,7 @@ def test_fast_equals_raster_in_many_cases(case):
 
 def test_fast_equals_raster_with_trained_weights():
     model = pcnn.load(DIGITS)
-    images = read_levels(list_images(DIGITS / "examples")[:6], model.config).astype(int)
+    images, *_ = read_inputs(model.config, list_images(DIGITS / "examples")[:6], "all")
     specs = ("none", "bottom:2", "left:4", "random:0.2", "hole:2,1,5,6", "blobs")
     masks = np.stack([pcnn.parse_mask(spec, 8, 8)(0) for spec in specs])
     check_case(model, images, masks, {"num_samples": 5, "seed": 3, "temperature": 1.0})

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from scipy.stats import logistic
 
-from pcnn_keras.network.layers import GatedBlock, LogisticsByLevel, Merge, ResidualBlock, SelfAttention
+from pcnn_keras.network.layers import GatedBlock, LogisticsByLevel, ResidualBlock, SelfAttention
 from pcnn_keras.network.masked import MaskedConv2D
 
 
@@ -75,12 +75,3 @@ def test_tensorflow_has_nothing_to_complain_of():
     done = subprocess.run([sys.executable, "-c", IN_A_ROW], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr  # it does say something
     assert "remapper failed" not in done.stderr
-
-
-def test_merge_is_a_sum_or_a_weighted_one():
-    prior, conditional = np.random.default_rng(0).normal(size=(2, 1, 2, 3, 1, 4)).astype("float32")
-    np.testing.assert_allclose(Merge()((prior, conditional)), prior + conditional)
-    weights = np.arange(12, dtype="float32").reshape(1, 2, 3, 2)
-    of_prior, of_conditional = (weights[..., i, None, None] for i in (0, 1))
-    np.testing.assert_allclose(
-        Merge()((prior, conditional, weights)), of_prior * prior + of_conditional * conditional, rtol=1e-5)

@@ -102,9 +102,3 @@ def test_losses_and_metrics_survive_serialization(batch, original):
     assert type(restored) is type(original)
     assert restored.get_config() == original.get_config()
     assert float(restored(*batch)) == pytest.approx(float(original(*batch)))
-
-
-@pytest.mark.parametrize("kind", [CrossEntropy, Nats])
-def test_a_misspelt_choice_is_a_mistake(kind):
-    with pytest.raises(ValueError, match="hiden"):
-        kind("hiden")

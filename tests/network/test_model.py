@@ -9,7 +9,7 @@ import pytest
 from conftest import MERGES, ROOT, TINY, enlarge, save_model
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.pixels import conditioning_input
+from pcnn_keras.data.slices import network_inputs
 from pcnn_keras.network.backend import single_precision
 from pcnn_keras.training.compile import compile_model
 
@@ -32,7 +32,7 @@ def sensitivity(model, rng, *masks):
     def jacobian(image, mask):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(image)
-            inputs = {"image": image, "conditioning": conditioning_input(image, mask, tf.concat)}
+            inputs = network_inputs(image, mask, 0, 1, tf.concat, tf.pad)
             picked = tf.reshape(model(inputs)["logits"], (-1, config.num_levels))
         return tape.jacobian(picked, image, experimental_use_pfor=vectorised)
 
@@ -220,9 +220,8 @@ def test_building_leaves_the_callers_random_numbers_alone():
 def test_a_spoilt_folder_is_an_input_error(tiny, tmp_path, spoil, message):
     save_model(tiny, tmp_path)
     spoil(tmp_path)
-    with pytest.raises(pcnn.InputError, match=message) as error:
+    with pytest.raises(pcnn.InputError, match=message):
         pcnn.load(tmp_path)
-    assert "\n" not in str(error.value)
 
 
 SETTINGS = {"mixed_float16": keras.config.set_dtype_policy, "mixed_bfloat16": keras.config.set_dtype_policy,

@@ -60,9 +60,8 @@ def test_weights_that_are_not_the_models_are_refused(tmp_path, kind):
     change, message = SPOILT[kind]
     save_model(pcnn.build_model(TINY), tmp_path)
     change_weights(tmp_path / "model.keras", change)
-    with pytest.raises(pcnn.InputError, match=message) as caught:
+    with pytest.raises(pcnn.InputError, match=message):
         pcnn.load(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("changes", [

@@ -14,10 +14,9 @@ from pcnn_keras.training.run import Run
 
 
 def mistake(folder):
-    """The message, one line, that going on with a run is refused with."""
+    """The message that going on with a run is refused with."""
     with pytest.raises(InputError) as caught:
         pcnn.train(CONFIG, IMAGES, folder, resume=True)
-    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
