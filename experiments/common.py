@@ -40,8 +40,7 @@ def train_further(model, levels, steps, callbacks=(), **options):
     from pcnn_keras.training.compile import compile_model
 
     compile_model(model, steps, **options)
-    model.fit(training_batches(levels, model.config, 0, steps), verbose=0, shuffle=False,
-              callbacks=[*callbacks])
+    model.fit(training_batches(levels, model.config, 0, steps), verbose=0, shuffle=False, callbacks=[*callbacks])
 
 
 def judge(model, held_out):
