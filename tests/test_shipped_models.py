@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, repository_files, run_here
+from conftest import ROOT, repository_files
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import list_images
@@ -55,15 +55,3 @@ def test_sample_with_no_flag(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(tmp_path / "samples.npz") as saved:
         assert saved["samples"].shape == (4, 8, 28, 28, 1) and (np.diff(saved["log_likelihood"]) <= 0).all()
-
-
-@pytest.mark.parametrize("flags, alike", [((), False), (("--seed", 3), True)])
-def test_an_image_given_twice_gets_noise_of_its_own_unless_a_seed_is_given(tmp_path, flags, alike):
-    model = ROOT / "saved_models" / "digits"
-    example = model / "examples" / "0.png"
-    done = run_here("sample.py", "--model", model, "--image", example, example, "--output", tmp_path, *flags)
-    assert (done.returncode, done.stderr) == (0, "")
-    with np.load(tmp_path / "samples.npz") as saved:
-        hidden = saved["mask"][0, ..., 0] == 0
-        first, second = (samples[np.argsort(draw)][:, hidden] for samples, draw in zip(saved["samples"], saved["draw"]))
-    assert ((first == second).all(axis=(1, 2)) == alike).all()

@@ -1,6 +1,7 @@
 """Imports point one way, and `import pcnn_keras` is quick."""
 
 import ast
+import importlib
 import inspect
 import re
 import subprocess
@@ -9,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, repository_files
 
 import pcnn_keras
 
@@ -66,6 +68,18 @@ def test_imports_point_one_way(module):
 @pytest.mark.parametrize("module", ["network.masked", "network.layers", "network.networks", "network.losses"])
 def test_what_the_model_is_made_of_is_free_of_backends(module):
     assert not [name for name in imported(module) if name.split(".")[0] in ("tensorflow", "jax", "torch")]
+
+
+@pytest.mark.parametrize("path", [path for path in repository_files() if path.suffix == ".py"
+                                  and not path.is_relative_to(FOLDER) and not path.is_relative_to(ROOT / "tests")],
+                         ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_scripts_import_of_the_package_is_there(path):
+    """Also inside functions, which no `--help` runs."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "pcnn_keras":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
 
 
 def test_importing_the_package_imports_neither_keras_nor_tensorflow():

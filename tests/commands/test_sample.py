@@ -242,6 +242,18 @@ def test_one_broken_image_is_one_line(place, tmp_path):
     assert not (tmp_path / "samples").exists()
 
 
+def test_an_image_given_twice_has_a_mask_of_its_own_and_noise_of_its_own_unless_a_seed_is_given(place, tmp_path):
+    for flags, seed in (("", 0), ("--seed 7", 7)):
+        images, masks = "photos/a.png photos/a.png", "random:0.5 blobs left:2"
+        assert place(f"--image {images} --mask {masks} --num-samples 8 --temperature 9 {flags}")[0] == 0
+        found = saved(tmp_path)
+        for i, masks in enumerate(found["mask"].reshape(2, 3, 4, 5, 1)):
+            for mask, spec in zip(masks, ("random:0.5", "blobs")):
+                np.testing.assert_array_equal(mask, pcnn.parse_mask(spec, 4, 5)(seed + i))
+        first, second = (found["samples"][case][np.argsort(found["draw"][case])] for case in (2, 5))
+        assert (first == second).all() == bool(flags)
+
+
 def test_white_is_hidden_if_asked(place, tmp_path):
     assert place("--image photos/a.png --mask masks/a.png left:1 --mask-hides")[0] == 0
     np.testing.assert_array_equal(saved(tmp_path)["mask"][:, 0, :, 0], [[0, 1, 1, 1, 1], [1, 0, 0, 0, 0]])

@@ -138,7 +138,8 @@ def test_held_out_masks_are_the_same_in_every_run_and_for_every_count():
     many = held_out_masks(300, CONFIG)
     assert many.shape == (300, 4, 5, 1) and set(np.unique(many)) == {0, 1}
     for count in (1, 255, 256, 257):
-        np.testing.assert_array_equal(held_out_masks(count, CONFIG.replace(seed=9)), many[:count])
+        other = CONFIG.replace(seed=9, masks=("none",))
+        np.testing.assert_array_equal(held_out_masks(count, other), many[:count])
 
 
 @pytest.mark.parametrize("count, devices", [(10, 1), (3, 1), (9, 2), (9, 3), (7, 4), (5, 4), (4, 4)])

@@ -1,5 +1,6 @@
 """Data sets to bytes: digits, folders, TFDS's own, whole and damaged."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -203,8 +204,9 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("part", ["dataset_info.json", "features.json", "tiny_set-train*", "tiny_set-test*"])
+@pytest.mark.parametrize("part, damage", [
+    *itertools.product(["dataset_info.json", "features.json", "tiny_set-train*"], DAMAGES),
+    ("tiny_set-test*", "missing"), ("tiny_set-test*", "cut")])
 def test_a_prepared_set_that_is_damaged_is_said_to_be(undamaged, tmp_path, no_network, part, damage):
     shutil.copytree(undamaged, tmp_path, dirs_exist_ok=True)
     path, = (tmp_path / "tiny_set" / "1.0.0").glob(part)

@@ -11,10 +11,10 @@ from pcnn_keras.data.masks import mask_specs
 from pcnn_keras.data.sources import load_labels, load_model_images
 from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.classifier import build_classifier, classify, load_classifier, train_classifier
-from pcnn_keras.evaluation.consistency import colour_correlation
-from pcnn_keras.evaluation.evaluate import evaluate, likelihoods, table, unconditional
+from pcnn_keras.evaluation.consistency import colour_correlation, consistency
+from pcnn_keras.evaluation.evaluate import NEIGHBOURS, evaluate, likelihoods, table, unconditional
+from pcnn_keras.evaluation.metrics import density_and_coverage, mean_hamming_distance, rank_correlation
 from pcnn_keras.evaluation.visible import load_bound
-from pcnn_keras.inference.importance import log_weights
 from pcnn_keras.inference.inputs import inputs_of
 from pcnn_keras.inference.likelihood import score, sum_over_hidden
 
@@ -112,26 +112,43 @@ def test_every_figure_is_there_with_its_error(with_classifier, channels):
         assert sum(measures["rank_histogram"]) == 5
         nats, bits = measures["sum_nats_per_hidden_pixel"], measures["sum_bits_per_dimension"]
         assert bits["mean"] == pytest.approx(nats["mean"] / np.log(2) / channels) and nats["error"] > 0
+        assert measures["sum_nats_per_image"]["mean"] == pytest.approx(
+            -pcnn.log_likelihood(model, images, mask_specs(config)[spec]).mean(), rel=1e-5)  # image i under mask i
         assert spec in table(result)
     again = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5)
     assert json.dumps(again) == json.dumps(result)
 
     measures = result["masks"]["bottom:2"]
     masks = np.stack([pcnn.parse_mask("bottom:2", 8, 8)(0)] * 12)
-    assert measures["hidden_share"] == 0.75
+    draws = pcnn.inpaint(model, images[:5], masks[:5], 4, seed=range(5))
+    truth, joint = (pcnn.log_likelihood(model, images[:5], visible) for visible in ("bottom:2", "none"))
+    consistent, weights = consistency(model, draws, truth, joint)
+    below = (draws.log_likelihood < truth[:, None]).sum(axis=1)
+    expected = {
+        **{name: value["mean"] for name, value in consistent.items()}, "rank_of_truth": below.mean() / 4,
+        "hamming_distance": np.mean([mean_hamming_distance(x, masks[0, ..., 0] == 0) for x in draws.samples])}
+    first = pcnn.inpaint(model, images, masks, 1, seed=range(12)).samples[:, 0]
     if with_classifier:
-        draws = pcnn.inpaint(model, images[:5], masks[:5], 4, seed=range(5))
-        confidence = classify(classifier, draws.samples, config.num_levels)["class_probability"]
-        share = np.exp(log_weights(model, draws))
-        share /= share.sum(axis=1, keepdims=True)
-        for name, values in {
-                "draws": confidence.mean(axis=1), "importance": (share * confidence).sum(axis=1),
-                "best_quarter": confidence[range(5), draws.log_likelihood.argmax(axis=1)]}.items():
-            assert measures[f"classifier_confidence_{name}"]["mean"] == pytest.approx(values.mean(), rel=1e-4)
+        looks = classify(classifier, draws.samples, config.num_levels)
+        confidence, classes = looks["class_probability"], looks["likeliest_class"]
+        share = np.exp(weights) / np.exp(weights).sum(axis=1, keepdims=True)
+        features = keras.Model(classifier.inputs[0], classifier.get_layer("features").output)
+        density, covered = density_and_coverage(
+            *(features(x.astype(np.float32)).numpy() for x in (reference, first)), NEIGHBOURS)
+        expected |= {
+            "density": density.mean(), "coverage": covered.mean(),
+            "classes": np.mean([len(set(row)) for row in classes]),
+            "classifier_confidence_draws": confidence.mean(),
+            "classifier_confidence_importance": (share * confidence).sum(axis=1).mean(),
+            "classifier_confidence_best_quarter": confidence[range(5), draws.log_likelihood.argmax(axis=1)].mean(),
+            "likelihood_confidence_correlation": np.nanmean(
+                [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)])}
     if channels == 3:
-        first = pcnn.inpaint(model, images, masks, 1, seed=range(12)).samples[:, 0]
-        assert measures["colour_correlation"] == colour_correlation(first, masks)
-        assert measures["colour_correlation_real"] == colour_correlation(images, masks)
+        expected["colour_correlation"] = colour_correlation(first, masks)["mean"]
+        expected["colour_correlation_real"] = colour_correlation(images, masks)["mean"]
+    found = {name: measures[name]["mean"] for name in expected}
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert measures["rank_histogram"] == np.bincount((2 * below + 1) * 4 // 5, minlength=8).tolist()
 
 
 def test_what_the_model_drew_itself_has_any_rank_among_its_draws(tiny, monkeypatch):

@@ -15,19 +15,22 @@ from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import pixel_probabilities
 
 
-def test_the_surprise_is_that_of_the_visible_pixels_alone_some_images_at_a_time(tiny, monkeypatch):
+@pytest.mark.parametrize("model", ["tiny", "tiny_rgb"])
+def test_the_surprise_is_that_of_the_visible_pixels_alone_some_images_at_a_time(model, request, monkeypatch):
     monkeypatch.setattr(visible, "AT_A_TIME", 2)
-    images = np.random.default_rng(0).integers(0, 2, (3, 4, 5, 1)).astype(np.int32)
-    masks = np.stack([pcnn.parse_mask(spec, 4, 5)(0) for spec in ("left:2", "all", "none")])
-    joint = pixel_probabilities(tiny, images, "none")
+    model = request.getfixturevalue(model)
+    config = model.config
+    images = np.random.default_rng(0).integers(0, config.num_levels, (3, config.height, config.width, config.channels))
+    masks = np.stack([pcnn.parse_mask(spec, config.height, config.width)(0) for spec in ("left:2", "all", "none")])
+    joint = pixel_probabilities(model, images, "none")
     found, expected, variance = np.zeros((3, 3))
-    for n, row, column in np.argwhere(masks[..., 0] == 1):
-        p = joint[n, row, column, 0]
-        found[n] -= np.log(p[images[n, row, column, 0]])
+    for n, *place in np.argwhere(np.repeat(masks, config.channels, axis=-1) == 1):
+        p = joint[n, *place]
+        found[n] -= np.log(p[images[n, *place]])
         expected[n] -= (p * np.log(p)).sum()
         variance[n] += (p * np.log(p) ** 2).sum() - (p * np.log(p)).sum() ** 2
-    np.testing.assert_allclose(surprise(tiny, images, masks), (found - expected) / np.sqrt(1 + variance), rtol=1e-3)
-    assert surprise(tiny, images, masks)[2] == 0
+    np.testing.assert_allclose(surprise(model, images, masks), (found - expected) / np.sqrt(1 + variance), rtol=1e-3)
+    assert surprise(model, images, masks)[2] == 0
 
 
 def test_the_bound_is_what_few_held_out_images_are_above(tiny, tmp_path, monkeypatch):

@@ -1,10 +1,9 @@
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import MERGES, TINY, enlarge
+from conftest import MERGES, ROOT, TINY, enlarge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -17,7 +16,7 @@ from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import Completions
 from pcnn_keras.network.masked import MaskedConv2D
 
-DIGITS = Path(__file__).parents[2] / "saved_models" / "digits"
+DIGITS = ROOT / "saved_models" / "digits"
 
 
 def case(changes, rng, batch=3, scale=2.5):
@@ -171,6 +170,7 @@ def reverse_channels(patch):
     patch.setattr(rows, "gumbel_max", lambda *args: whole(*args)[..., ::-1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("damage", [swap_cached_rows, unmask_kernels, reverse_channels])
 def test_a_broken_row_is_noticed(damage):
     model, images = case({"channels": 3, "height": 5, "kernel_size": 5}, np.random.default_rng(0))
@@ -200,6 +200,16 @@ def test_draws_depend_on_seed_and_number_alone(tiny):
     assert (other.samples != whole.samples).any()
     free = pcnn.inpaint(tiny, images[0], np.zeros((4, 5, 1), int), 10)
     assert len({sample.tobytes() for sample in free.samples}) > 5
+
+
+def test_draws_are_those_of_the_weights_as_they_are_now():
+    model, images = case({}, np.random.default_rng(0), 1)
+    masks = np.zeros((1, 4, 5, 1), int)
+    before = pcnn.inpaint(model, images, masks, 8)
+    enlarge(model, 2.5, seed=1)
+    after = pcnn.inpaint(model, images, masks, 8)
+    assert (after.samples != before.samples).any()
+    np.testing.assert_array_equal(after.samples, pcnn.inpaint(model, images, masks, 8, sampler="raster").samples)
 
 
 @pytest.mark.parametrize("sampler", ["fast", "raster"])

@@ -1,5 +1,8 @@
 """The file that a run goes on from is whole, of that run, and of numbers; or it is refused."""
 
+import time
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES
@@ -7,10 +10,10 @@ from conftest import CONFIG, IMAGES
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import CHECKPOINT
-from pcnn_keras.training.checkpoint import Checkpoint
+from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.divergence import Diverged
-from pcnn_keras.training.run import Run
+from pcnn_keras.training.run import Keeping, Run
 
 
 def mistake(folder):
@@ -61,6 +64,19 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(new_run, tmp_
     checkpoint.save(model)
     Checkpoint(again, IMAGES).restore(model)
     assert again.step == 8
+
+
+def test_inside_an_epoch_a_checkpoint_is_kept_every_five_minutes(new_run, monkeypatch):
+    run, checkpoint, _ = new_run
+    now, kept = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoint, "save", lambda model, inside_epoch: kept.append(now[0]))
+    keeper = CheckpointKeeper(checkpoint, Mock(came=None), Mock(any=bool), Keeping().seconds)
+    keeper.set_params({"steps": 100})
+    for batch in range(100):
+        now[0] += 10
+        keeper.on_train_batch_end(batch)
+    assert kept == [300, 600, 900]
 
 
 def test_a_constant_rate_may_change_on_the_way(tmp_path):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CONFIG, IMAGES, KILLED, ROOT, SMALLER, STEPS, history
+from conftest import CONFIG, IMAGES, KILLED, ROOT, SMALLER, STEPS, enlarge, history
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import Config
@@ -20,7 +20,9 @@ from pcnn_keras.data.pipeline import held_out_masks
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, locked
 from pcnn_keras.network.model import build_model
+from pcnn_keras.training.history import JUDGED_BY
 from pcnn_keras.training.run import Keeping
+from pcnn_keras.training.run_files import RunFiles
 from pcnn_keras.training.train import _start_from
 
 PICTURES = ("curves.png", "completions.png")
@@ -62,6 +64,19 @@ def test_the_held_out_likelihood_rises_and_is_what_log_likelihood_says(run):
         model = keras.saving.load_model(run / name, compile=False)
         found = -pcnn.log_likelihood(model, IMAGES.validation, masks).mean()
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_weights_of_the_best_epoch_are_kept_beside_the_last(new_run):
+    run, _, model = new_run
+    files, kept = RunFiles(run, IMAGES.validation, pictures=False), []
+    files.set_model(model)
+    for epoch, nats in enumerate((3.0, 4.0, 2.0)):
+        kept.append(enlarge(model, seed=epoch).get_weights())
+        run.history.append({"epoch": epoch + 1, "step": epoch + 1, "seconds": 1.0, JUDGED_BY: nats})
+        files.on_epoch_end(epoch)
+        for name, expected in (("last.keras", kept[-1]), ("model.keras", kept[0 if epoch < 2 else 2])):
+            for one, other in zip(weights(run.folder, name), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("moment", [
