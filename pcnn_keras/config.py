@@ -290,6 +290,8 @@ def _check_together(config: Config) -> None:
             ("head_filters", not 0 < config.head_filters < channels, f"0 or at least `channels` ({channels})"),
             ("kernel_size", config.kernel_size % 2, "odd and at least 3"),
             ("iter_max", config.iter_max >= config.iter_min, f"at least `iter_min` ({config.iter_min})"),
+            ("attention_heads", not config.attention_heads or config.conditioner == "unet",
+             "0 unless `conditioner` is 'unet'"),
             ("slices", config.slices == 1 or config.merge == "blocks", "1 unless `merge` is 'blocks'"),
             ("height", not config.height % config.slices, f"divisible by `slices` ({config.slices})"),
             ("width", not config.width % config.slices, f"divisible by `slices` ({config.slices})"),

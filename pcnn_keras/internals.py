@@ -1,4 +1,7 @@
-"""What leans on things that Keras does not promise: each with its reason, and a test that notices a change."""
+"""What leans on things that Keras does not promise: each with its reason, and a test that notices a change.
+
+So does `Muon` in `training.optimizers`.
+"""
 
 import random
 import sys

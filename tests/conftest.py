@@ -78,6 +78,15 @@ def enlarge(model, scale=1.0, seed=0):
     return model
 
 
+def every_completion(config, image, mask):
+    """All images that agree with `image` where `mask` is 1; the last value varies fastest."""
+    hidden = np.broadcast_to(mask == 0, image.shape)
+    values = np.indices([config.num_levels] * hidden.sum()).reshape(hidden.sum(), -1).T
+    images = np.repeat(image[None], len(values), axis=0)
+    images[:, hidden] = values
+    return images
+
+
 def save_model(model, folder):
     """Makes the folder of a trained model; returns the model."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,9 +167,9 @@ def history(folder):
     return rows
 
 
-KILLED = {"inside an epoch": ("on_train_batch_end", 2), "before a validation": ("on_train_batch_end", STEPS),
-          "between epochs": ("on_epoch_end", STEPS)}
-"""After which call of the callbacks, and at which step, a run is killed."""
+KILLED = {"inside an epoch": ("on_train_batch_begin", 2), "before a validation": ("on_test_begin", STEPS),
+          "between epochs": ("on_epoch_begin", STEPS)}
+"""In which call of the callbacks, and after how many steps, a run is killed."""
 
 
 @pytest.fixture
@@ -190,19 +199,21 @@ def runs(tmp_path_factory):
     parent = tmp_path_factory.mktemp("saved_models")
     folder, steps = parent / "below" / "stripes", [0]
 
-    def copying(method):
-        def copy(number, logs):
-            steps[0] += method == "on_train_batch_end"
-            for moment, when in KILLED.items():
-                if when == (method, steps[0]):
-                    shutil.copytree(folder, parent / moment)
+    def count(batch, logs):
+        steps[0] += 1
 
-        return {method: copy}
+    def copying(moment, method, step):
+        def copy(*_, **logs):
+            if steps[0] == step:
+                shutil.copytree(folder, parent / moment)
+
+        return LambdaCallback(**{method: copy})
 
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     pcnn.train(CONFIG, IMAGES, folder, keeping=Keeping(seconds=0),
-               callbacks=[LambdaCallback(**copying("on_train_batch_end"), **copying("on_epoch_end"))])
+               callbacks=[LambdaCallback(on_train_batch_end=count),
+                          *(copying(moment, *when) for moment, when in KILLED.items())])
     tf.config.optimizer.set_experimental_options(before)
     return parent
 

@@ -9,7 +9,7 @@ from conftest import TINY
 import pcnn_keras as pcnn
 from pcnn_keras.config import PRESETS, settings
 
-ANY = {"width": 8, "merge": "blocks"}
+ANY = {"width": 8, "merge": "blocks", "conditioner": "unet"}
 """With these, a setting of `TINY` may have any value that there is."""
 
 
@@ -27,7 +27,7 @@ def test_the_declared_range_is_the_range(name, kind, declared):
         if end is not None:
             assert str(end) in refused(**{name: kind(end) + step})
             if step and name not in ("filters", "iter_max"):
-                assert getattr(TINY.replace(**{name: kind(end)}), name) == end
+                assert getattr(TINY.replace(**{**ANY, name: kind(end)}), name) == end
     for choice in declared.choices:
         assert getattr(TINY.replace(**{**ANY, name: choice}), name) == choice
     if declared.choices:
@@ -41,6 +41,7 @@ def test_the_declared_range_is_the_range(name, kind, declared):
     ({"alpha": float("nan")}, "finite"), ({"schedule_peak": float("inf")}, "finite"), ({"epochs": 2**31}, "2^31"),
     ({"epochs": True}, "int"), ({"filters": 6.0}, "int"), ({"masks": ()}, "list"), ({"masks": (1,)}, "list"),
     ({"masks": "blobs"}, "tuple"), ({"slices": 2}, "1 unless `merge` is 'blocks'"),
+    ({"attention_heads": 2}, "0 unless `conditioner` is 'unet'"),
     ({"slices": 2, "merge": "blocks", "height": 5}, "divisible by `slices` (2)"),
     ({"slices": 4, "merge": "blocks", "width": 6}, "divisible by `slices` (4)"),
     ({"width": 2**28 // 8 + 1}, "above 268435456"), ({"width": 2**31 - 1, "height": 2**31 - 1}, "above 268435456"),

@@ -41,7 +41,10 @@ def main():
               callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=interrupt)])
     except Stopped as stopped:
         print(stopped)
-    train(CONFIG, IMAGES, folder / "mirrored", resume=True, strategy=strategy)
+    trained = train(CONFIG, IMAGES, folder / "mirrored", resume=True, strategy=strategy)
+    reloaded, masks = pcnn.load(folder / "mirrored"), np.zeros((len(IMAGES.train), 4, 5, 1), int)
+    reloaded.set_weights(trained.get_weights())  # the last, not the best
+    np.testing.assert_allclose(*(pcnn.log_likelihood(model, IMAGES.train, masks) for model in (trained, reloaded)))
     try:
         train(CONFIG.replace(batch_size=5), IMAGES, folder / "odd", strategy=strategy)
     except InputError as error:

@@ -223,7 +223,8 @@ def held_out_batches(levels: np.ndarray, config: Config, devices: int = 1) -> tf
             empty, which TensorFlow's convolutions would not bear.
 
     Returns:
-        A `tf.data.Dataset` of what `examples` returns, of sizes that differ by one at most.
+        A `tf.data.Dataset` of what `examples` returns, `slices**2` of each image; numbers of images differ by one at
+        most.
     """
     shares = devices * min(-(-len(levels) // config.batch_size), len(levels) // devices)
     ends = tf.constant(np.arange(shares + 1) * len(levels) // shares)

@@ -47,8 +47,7 @@ def train_classifier(config, images, labels, epochs=8):
     pairs = [(scale(x.astype("float32"), config.num_levels), y) for x, y in zip(images, labels)]
     steps = epochs * -(-len(images.train) // 64)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
-                  keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"],
-                  jit_compile=False)
+                  keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     model.fit(*pairs[0], batch_size=64, epochs=epochs, validation_data=pairs[1], verbose=2)
     accuracy = model.evaluate(*pairs[2], batch_size=256, verbose=0)[1]
     kept = build_classifier(config, model.output_shape[-1])  # without the optimizer, twice as large as the weights
@@ -74,7 +73,6 @@ def load_classifier(path, config):
         classifier.load_weights(path)
     except Exception as error:  # whatever Keras's readers raise
         raise InputError(f"{path} cannot be read: {reason(error)}") from error
-    classifier.jit_compile = False
     return classifier
 
 

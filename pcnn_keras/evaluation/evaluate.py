@@ -163,7 +163,6 @@ class _Judge:
     def __init__(self, classifier, config, reference):
         self._num_levels = config.num_levels
         self._network = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
-        self._network.jit_compile = False
         self._reference = self.look(reference)[2]
 
     def look(self, levels):

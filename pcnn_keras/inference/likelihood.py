@@ -41,7 +41,7 @@ def log_likelihood(model: PixelConstrainedCNN, images: Any, masks: Any,
 
 def pixel_probabilities(model: PixelConstrainedCNN, images: Any, masks: Any,
                         batch_size: int = 64) -> np.ndarray:
-    """softmax of p(x_i | x_<i, c) at every pixel, the pixels before it being those of `images`.
+    """p(x_i | x_<i, c) of every level at every pixel, the pixels before it being those of `images`.
 
     Args and errors: as `log_likelihood`.
 
@@ -64,7 +64,8 @@ def nats_of_hidden(model, images, masks, batch_size=64, context=None):
 
 
 def teacher_forced(model, images, masks, batch_size=64, context=None):
-    """The model's two heads at every pixel of checked arrays: by name, NumPy or, from several slices, tensors.
+    """The model's two heads at every pixel of checked arrays: by name, `(batch, height, width, channels, num_levels)`,
+    NumPy or, from several slices, tensors.
 
     Args:
         context: where the images agree in all that is visible, what `context_of` says of one, `(1, …)`, for the first

@@ -93,7 +93,7 @@ class GatedBlock(keras.layers.Layer):
                 lambda h, linked: self._horizontal_stack(h, linked, horizontal, out))
 
     def vertical_stack(self, v, features=None):
-        """`v'` alone."""
+        """`v'` alone, from `v` and the features of any number of whole rows."""
         conditions = () if features is None else split_by_stack(self.condition(features))
         return self._vertical_stack(v, conditions, self.vertical, lambda a: 0)[0]
 
@@ -119,7 +119,8 @@ class GatedBlock(keras.layers.Layer):
 
 
 def split_by_stack(condition):
-    """What `condition` gives: what is added to the vertical stack, and what to the horizontal one."""
+    """What `condition` gives, `(…, 4 filters)`: what is added to the vertical stack, and to the horizontal one, `(…, 2
+    filters)` each."""
     return ops.split(condition, 2, axis=-1)
 
 

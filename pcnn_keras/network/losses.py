@@ -31,8 +31,7 @@ class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
         return super().__call__(y_true, y_pred, sample_weight if self.pixels == "hidden" else None)
 
     def get_config(self):
-        config = {**super().get_config(), "pixels": self.pixels}
-        return {name: config[name] for name in ("pixels", "from_logits", "name")}
+        return {**super().get_config(), "pixels": self.pixels}
 
 
 @keras.saving.register_keras_serializable("pcnn_keras")

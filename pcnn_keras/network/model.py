@@ -68,9 +68,6 @@ class PixelConstrainedCNN(keras.Model):
         self.prior = prior
         self.conditioner = conditioner
         self.decoder = keras.Model({"image": image, **handed_on}, decode(handed_on), name="decoder")
-        if not xla_pays():
-            for network in (self, prior, conditioner, self.decoder):
-                network.jit_compile = False
 
     def get_config(self):
         return {"config": self.config.to_dict(), "name": self.name, "trainable": self.trainable}
@@ -78,15 +75,6 @@ class PixelConstrainedCNN(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
-
-
-def xla_pays():
-    """Whether to leave compilation to Keras. TensorFlow's XLA is slower than its own kernels on a CPU."""
-    if keras.backend.backend() != "tensorflow":
-        return True
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def build_model(config: Config) -> PixelConstrainedCNN:

@@ -95,7 +95,8 @@ def _named(model):
 
 
 class CheckpointKeeper(keras.callbacks.Callback):
-    """Keeps a checkpoint when it is time for one, and ends training after it if a signal has come.
+    """Keeps a checkpoint when it is time for one, and ends training after it if a signal has come, or if a callback
+    before it has set `stop_training` inside an epoch.
 
     Args:
         checkpoint: the `Checkpoint`.
@@ -123,7 +124,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self._metrics = ()
 
     def on_train_batch_end(self, batch, logs=None):
-        due = self._signals.came or time.monotonic() - self._saved >= self._seconds
+        late = time.monotonic() - self._saved >= self._seconds
+        due = self._signals.came or self.model.stop_training or late
         if batch + 1 < self.params["steps"] and self._strategy.any(due):
             self._save(inside_epoch=True)
 
@@ -133,18 +135,5 @@ class CheckpointKeeper(keras.callbacks.Callback):
     def _save(self, inside_epoch=False):
         self._checkpoint.save(self.model, inside_epoch)
         self._saved = time.monotonic()
-        if self._strategy.any(self._signals.came):
-            raise KeyboardInterrupt
-
-
-class StopKeeper(keras.callbacks.Callback):
-    """Where a callback before it has set `stop_training` inside an epoch, keeps a checkpoint and ends training."""
-
-    def __init__(self, checkpoint):
-        super().__init__()
-        self._checkpoint = checkpoint
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.stop_training and batch + 1 < self.params["steps"]:
-            self._checkpoint.save(self.model, inside_epoch=True)
+        if self._strategy.any(self._signals.came or inside_epoch and self.model.stop_training):
             raise KeyboardInterrupt

@@ -24,7 +24,6 @@ def compile_model(model, total_steps, optimizers=OPTIMIZERS):
         loss={head: CrossEntropy(config.loss_pixels) for head in HEADS},
         loss_weights={"logits": 1.0, "conditional_logits": config.alpha},
         weighted_metrics={head: [Nats("image", config.slices**2), Nats("hidden_pixel")] for head in HEADS},
-        jit_compile=model.jit_compile,
     )
 
 

@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from pcnn_keras.errors import InputError, reason
+from pcnn_keras.network.model import build_model
 from pcnn_keras.training.optimizers import OPTIMIZERS, Muon
 
 
@@ -39,12 +40,19 @@ class Single:
         """Where the model and its optimizer are made."""
         return nullcontext()
 
+    def outside(self, model):
+        """A model that is not bound to the strategy."""
+        return model
+
     def any(self, flag):
         """Whether the flag is set in any process. All have to ask, and get the same answer."""
         return flag
 
     def fit(self, model, batches, held_out, **options):
-        """`model.fit`. Each of `batches` is shared out; of `held_out`, devices take the elements in turn."""
+        """`model.fit`. Each of `batches` is shared out; of `held_out`, devices take the elements in turn.
+
+        `options`: `callbacks`, `verbose`, `initial_epoch`, `epochs` and `steps_per_epoch`.
+        """
         model.fit(batches, validation_data=held_out, shuffle=False, **options)
 
 
@@ -62,6 +70,12 @@ class Mirrored(Single):
 
     def scope(self):
         return self._strategy.scope()
+
+    def outside(self, model):
+        """One of the same weights: what is made in the scope predicts each batch on every device, and gives all."""
+        copy = build_model(model.config)
+        copy.set_weights(model.get_weights())
+        return copy
 
     def fit(self, model, batches, held_out, **options):
         """What `model.fit` does."""

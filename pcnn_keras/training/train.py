@@ -21,7 +21,7 @@ from pcnn_keras.files import CHECKPOINT, expect_files, locked, make_folder, remo
 from pcnn_keras.internals import build_metrics
 from pcnn_keras.network.backend import expect_tensorflow, single_precision
 from pcnn_keras.network.model import PixelConstrainedCNN, build_model
-from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper, StopKeeper
+from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import Single
 from pcnn_keras.training.divergence import DivergenceWatch
@@ -51,8 +51,10 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         resume: True to go on from the folder's checkpoint.
         strategy: one of `devices.STRATEGIES`, made, or None for one device. Several machines share the
             folder: one of them writes it, all read it to resume.
-        callbacks: Keras callbacks, called after the run's own. One that sets `stop_training` ends the run there: at
-            the end of an epoch `train` returns, inside one it raises `Stopped`, with a checkpoint of that step.
+        callbacks: Keras callbacks, called after the run's own and before its checkpoint. One that sets
+            `stop_training` ends the run there: at the end of an epoch `train` returns, inside one it raises `Stopped`,
+            with a checkpoint of that step. What they hold themselves is not kept, and for them the rest of an epoch
+            that is gone on with is a training of its own.
         keeping: a `Keeping`, how often the run is kept and whether with pictures; None for the usual one.
         initial: a trained model of the same network, to start from its weights; None for fresh ones. If its
             `distribution`, or a softmax's `num_levels`, is another, the layers that make logits start afresh.
@@ -112,7 +114,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
             keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
             terminal = os.isatty(1)
             writers = _writers(run, images, keeping, total_steps, terminal) if strategy.writes else []
-            own = [run, DivergenceWatch(), *writers, keeper]
+            all_callbacks = [run, DivergenceWatch(), *writers, *callbacks, keeper]  # what they change is kept, too
             while run.step < total_steps and not model.stop_training:
                 began = run.step
                 epoch, done = divmod(began, steps_per_epoch)
@@ -120,13 +122,13 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
                 with strategy.scope():
                     build_metrics(model, batches.element_spec)
                 strategy.fit(
-                    model, batches, held_out, callbacks=[*own, *callbacks, StopKeeper(checkpoint)], initial_epoch=epoch,
+                    model, batches, held_out, callbacks=all_callbacks, initial_epoch=epoch,
                     epochs=epoch + 1 if done else config.epochs,  # the rest of an interrupted epoch is a fit of its own
                     steps_per_epoch=steps_per_epoch - done,
                     verbose=0 if not strategy.writes else 1 if terminal else 2)
                 if run.step == began or keras.config.max_steps_per_epoch():
                     break  # Keras has a limit of its own, KERAS_MAX_EPOCHS or KERAS_MAX_STEPS_PER_EPOCH
-    return model
+    return strategy.outside(model)
 
 
 def _with_masks(config, masks):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, every_completion
 
 import pcnn_keras as pcnn
 from pcnn_keras.evaluation.consistency import colour_correlation, consistency
@@ -29,8 +29,7 @@ def test_the_bounds_hold_what_the_joint_implies():
     model = enlarge(pcnn.build_model(TINY.replace(height=2, width=3)), 2.0)
     images = np.ones((1, 2, 3, 1), int)
     masks = np.array([[[1, 0, 0], [0, 0, 1]]])[..., None]
-    completions = np.repeat(images, 16, axis=0)
-    completions[:, masks[0, ..., 0] == 0] = np.indices([2] * 4).reshape(4, 16).T[..., None]
+    completions = every_completion(model.config, images[0], masks[0])
     joint = pcnn.log_likelihood(model, completions, np.zeros((16, 2, 3, 1), int))
     implied = np.logaddexp.reduce(joint) - joint[-1]  # of all ones
     draws = pcnn.inpaint(model, images, masks, 20_000, batch_size=5000)

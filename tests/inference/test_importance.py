@@ -2,20 +2,11 @@
 
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, every_completion
 from scipy.stats import chisquare
 
 import pcnn_keras as pcnn
 from pcnn_keras.inference.importance import effective_sample_size, log_weights, resample
-
-
-def every_completion(config, image, mask):
-    """All images that agree with `image` where `mask` is 1."""
-    hidden = np.broadcast_to(mask == 0, image.shape)
-    values = np.indices([config.num_levels] * hidden.sum()).reshape(hidden.sum(), -1).T
-    images = np.repeat(image[None], len(values), axis=0)
-    images[:, hidden] = values
-    return images
 
 
 @pytest.mark.parametrize("channels, changes, larger", [

@@ -1,8 +1,6 @@
-import itertools
-
 import numpy as np
 import pytest
-from conftest import TINY, enlarge
+from conftest import TINY, enlarge, every_completion
 
 import pcnn_keras as pcnn
 from pcnn_keras.inference.progression import progression_stages
@@ -17,9 +15,7 @@ def image():
 
 def exact(model, image, mask, known):
     """p(x_i | known pixels, c) of every pixel, by adding up all completions of `mask` that agree."""
-    hidden = mask[..., 0] == 0
-    every = np.repeat(image[None], 2 ** hidden.sum(), 0)
-    every[:, hidden] = np.array(list(itertools.product((0, 1), repeat=hidden.sum())))[..., None]
+    every = every_completion(model.config, image, mask)
     weight = np.exp(pcnn.log_likelihood(model, every, np.repeat(mask[None], len(every), 0)).astype(float))
     weight *= (every == image)[:, known[..., 0] == 1].all(axis=(1, 2))
     return np.tensordot(weight / weight.sum(), np.eye(2)[every], axes=1)

@@ -1,9 +1,7 @@
-import itertools
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import MERGES, ROOT, TINY, enlarge
+from conftest import MERGES, ROOT, TINY, enlarge, every_completion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -241,12 +239,10 @@ def test_draws_follow_the_distribution(changes, mask):
     model, images = case(changes, np.random.default_rng(0), 1, scale=1.0)
     mask = np.array(mask)[..., None]
     hidden = mask[..., 0] == 0
-    values = np.array(list(itertools.product((0, 1), repeat=hidden.sum() * images.shape[-1])))
-    every, masks = (np.repeat(x[None], len(values), 0) for x in (images[0], mask))
-    every[:, hidden] = values.reshape(len(values), hidden.sum(), -1)
-    exact = np.exp(pcnn.log_likelihood(model, every, masks).astype(float))
+    every = every_completion(model.config, images[0], mask)
+    exact = np.exp(pcnn.log_likelihood(model, every, np.repeat(mask[None], len(every), 0)).astype(float))
     drawn = pcnn.inpaint(model, images[0], mask, 100_000, batch_size=5000).samples[:, hidden].reshape(100_000, -1)
-    counts = np.bincount(drawn @ 2 ** np.arange(drawn.shape[1])[::-1], minlength=len(values))
+    counts = np.bincount(drawn @ 2 ** np.arange(drawn.shape[1])[::-1], minlength=len(every))
     assert exact.sum() == pytest.approx(1, abs=1e-5)
     assert chisquare(counts, exact / exact.sum() * counts.sum()).pvalue > 1e-4
 

@@ -94,8 +94,9 @@ def test_the_whole_objective_is_the_first_head_plus_alpha_times_the_second(batch
             hidden[head] / weights.sum(), rel=1e-4)
 
 
-@pytest.mark.parametrize("original", [CrossEntropy("hidden"), CrossEntropy("all"), Nats("image"), Nats("hidden_pixel")],
-                         ids=lambda original: original.name)
+@pytest.mark.parametrize("original", [
+    CrossEntropy("hidden"), CrossEntropy("all", reduction="sum"), Nats("image"), Nats("hidden_pixel")],
+    ids=lambda original: original.name)
 def test_losses_and_metrics_survive_serialization(batch, original):
     kind = keras.saving.serialize_keras_object(original)
     restored = keras.saving.deserialize_keras_object(kind)

@@ -6,7 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import MERGES, ROOT, TINY, enlarge, save_model
+from conftest import MERGES, ROOT, TINY, enlarge, every_completion, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.slices import network_inputs
@@ -115,13 +115,9 @@ def test_a_unet_of_odd_sides_is_its_layers_in_turn():
 def test_probabilities_of_all_completions_sum_to_one(channels, num_levels, merge):
     config = TINY.replace(height=2, width=2, channels=channels, num_levels=num_levels, **merge)
     model = enlarge(pcnn.build_model(config), 3.0)
-    hidden = np.array([[1, 1], [0, 1]] if channels == 1 else [[0, 1], [0, 1]], bool)
-    grid = np.meshgrid(*[range(num_levels)] * (hidden.sum() * channels))
-    values = np.stack(grid, -1).reshape(-1, hidden.sum(), channels)
-    images = np.ones((len(values), 2, 2, channels), int)
-    images[:, hidden] = values
-    masks = np.broadcast_to(~hidden[..., None], (len(values), 2, 2, 1)).astype(int)
-    nats = pcnn.log_likelihood(model, images, masks)
+    mask = np.array([[0, 0], [1, 0]] if channels == 1 else [[1, 0], [1, 0]])[..., None]
+    images = every_completion(config, np.ones((2, 2, channels), int), mask)
+    nats = pcnn.log_likelihood(model, images, np.repeat(mask[None], len(images), axis=0))
     assert np.exp(nats.astype(float)).sum() == pytest.approx(1, abs=1e-5)
     assert nats.std() > 0.1
 

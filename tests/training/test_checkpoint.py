@@ -67,11 +67,12 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before_it(new_run, tmp_
 
 
 def test_inside_an_epoch_a_checkpoint_is_kept_every_five_minutes(new_run, monkeypatch):
-    run, checkpoint, _ = new_run
+    _, checkpoint, model = new_run
     now, kept = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(checkpoint, "save", lambda model, inside_epoch: kept.append(now[0]))
     keeper = CheckpointKeeper(checkpoint, Mock(came=None), Mock(any=bool), Keeping().seconds)
+    keeper.set_model(model)
     keeper.set_params({"steps": 100})
     for batch in range(100):
         now[0] += 10

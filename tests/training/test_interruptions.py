@@ -86,13 +86,17 @@ def assert_ends_as(folder, expected):
     pytest.param(signal.SIGTERM, 2, marks=pytest.mark.full),
     pytest.param(signal.SIGHUP, 2, marks=pytest.mark.full),
 ])
-def test_a_signal_is_heeded_after_the_step_with_a_checkpoint_of_it(tmp_path, uninterrupted, number, step):
+def test_a_signal_is_heeded_after_the_step_with_the_checkpoint_of_a_run_of_the_same_seed(tmp_path, runs, number, step):
     before = signal.getsignal(number)
     message = stop(CONFIG, IMAGES, tmp_path, callbacks=signalling(step, number))
     assert signal.getsignal(number) is before
     assert f"step {step}: interrupted" in message and f"up to step {step}" in message and str(tmp_path) in message
-    assert kept_step(tmp_path) == step
-    assert_ends_as(tmp_path, uninterrupted)
+    expected = runs / ("inside an epoch" if step == 2 else "between epochs")
+    assert kept_step(tmp_path) == kept_step(expected) == step
+    with np.load(tmp_path / CHECKPOINT) as one, np.load(expected / CHECKPOINT) as other:
+        assert one.files == other.files
+        for name in set(one.files) - {"run"}:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-6, atol=1e-7)
 
 
 def test_a_callback_that_ends_training_inside_an_epoch_leaves_a_checkpoint_of_the_step(tmp_path):
