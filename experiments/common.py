@@ -1,4 +1,4 @@
-"""What the experiments share: MNIST, and how a model is trained and judged."""
+"""What the experiments share: settings, and how a model is trained."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import MNIST, Program, in_turn, machine  # noqa: E402
 
-__all__ = ["MNIST", "Program", "in_turn", "judge", "machine", "mnist", "settings", "train_further"]
+__all__ = ["MNIST", "Program", "in_turn", "machine", "settings", "train_further"]
 
 
 def settings(text):
@@ -21,16 +21,6 @@ def settings(text):
     return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
 
 
-def mnist(config):
-    """Training levels, and the held-out batches that `train.py` judges by."""
-    from pcnn_keras.data.pipeline import held_out_batches
-    from pcnn_keras.data.sources import load_images
-    from pcnn_keras.training.train import HELD_OUT_IMAGES
-
-    splits = load_images("mnist").quantized(config.num_levels)
-    return splits.train, held_out_batches(splits.validation[:HELD_OUT_IMAGES], config).cache()
-
-
 def train_further(model, levels, steps, callbacks=(), **options):
     """Trains a model for so many steps, over which the learning rate's schedule stretches.
 
@@ -41,10 +31,3 @@ def train_further(model, levels, steps, callbacks=(), **options):
 
     compile_model(model, steps, **options)
     model.fit(training_batches(levels, model.config, 0, steps), verbose=0, shuffle=False, callbacks=[*callbacks])
-
-
-def judge(model, held_out):
-    """What a model makes of the held-out images, in words."""
-    nats = model.evaluate(held_out, verbose=0, return_dict=True)
-    return (f"{nats['logits_nats_per_image']:.2f} nats an image, conditional head alone "
-            f"{nats['conditional_logits_nats_per_image']:.1f}")

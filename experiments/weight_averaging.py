@@ -8,9 +8,16 @@ same run on the same held-out images. Settings are those of `Config`, as `compar
 
 import functools
 
-from common import Program, judge, machine, mnist, settings, train_further
+from common import Program, machine, settings, train_further
 
 import pcnn_keras as pcnn
+
+
+def judge(model, held_out):
+    """What a model makes of the held-out images, in words."""
+    nats = model.evaluate(held_out, verbose=0, return_dict=True)
+    return (f"{nats['logits_nats_per_image']:.2f} nats an image, conditional head alone "
+            f"{nats['conditional_logits_nats_per_image']:.1f}")
 
 
 def judging(model, held_out, momentum):
@@ -32,15 +39,19 @@ def main():
     parser.add_argument("--base", default="prior_depth=3 conditioning_depth=3")
     flags = parser.parse_args()
 
+    from pcnn_keras.data.pipeline import held_out_batches
+    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training.optimizers import OPTIMIZERS
+    from pcnn_keras.training.train import HELD_OUT_IMAGES
 
     config = pcnn.Config().replace(**settings(flags.base))
-    levels, held_out = mnist(config)
+    splits = load_images("mnist").quantized(config.num_levels)
+    held_out = held_out_batches(splits.validation[:HELD_OUT_IMAGES], config).cache()
     print(machine(), flush=True)
     for momentum in flags.momentum:
         averaging = functools.partial(OPTIMIZERS[config.optimizer], use_ema=True, ema_momentum=momentum)
         model = pcnn.build_model(config)
-        train_further(model, levels, flags.steps, callbacks=[judging(model, held_out, momentum)],
+        train_further(model, splits.train, flags.steps, callbacks=[judging(model, held_out, momentum)],
                       optimizers={config.optimizer: averaging})
 
 

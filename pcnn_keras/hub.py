@@ -35,14 +35,15 @@ def download(address: str) -> Path:
     try:
         return Path(fetch(repository, revision=revision or None, allow_patterns=list(FILES)))
     except Exception as error:  # its own, those of HTTP and of the disk
-        raise _failed(f"{address} cannot be loaded", error) from error
+        raise InputError(f"{address} cannot be loaded: {reason(error)}") from error
 
 
-def upload(folder: Path, repository: str, card: str = "") -> str:
+def upload(folder: Path, repository: str, card: str = "", private: bool = False) -> str:
     """Puts a model's folder, as much of it as is in `FILES`, into a repository, which is made if it is not there.
 
     Args:
         card: what goes there as `CARD`, if there is none; "": nothing.
+        private: whether a repository that is made is seen by its owner alone.
 
     Returns:
         The repository's address for a browser.
@@ -53,12 +54,12 @@ def upload(folder: Path, repository: str, card: str = "") -> str:
     _check(repository)
     hub = _library().HfApi()
     try:
-        address = hub.create_repo(repository, exist_ok=True)
+        address = hub.create_repo(repository, exist_ok=True, private=private)
         hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=list(FILES))
         if card and not hub.file_exists(repository, CARD):
             hub.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD, repo_id=repository)
     except Exception as error:
-        raise _failed(f"{repository} cannot be written (log in with: hf auth login)", error) from error
+        raise InputError(f"{repository} cannot be written (log in with: hf auth login): {reason(error)}") from error
     return str(address)
 
 
@@ -72,7 +73,3 @@ def _library():
         return importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise InputError("Models on the Hugging Face Hub need: pip install huggingface_hub") from error
-
-
-def _failed(what, error):
-    return InputError(f"{what}: {reason(error)}")

@@ -40,8 +40,8 @@ def find_model(name: Path | str) -> Path:
 
 
 def shipped_models() -> dict[str, Path]:
-    """The folders of the models that come with the package, by name."""
-    return {folder.name: folder for home in SHIPPED for folder in models_in(home)}
+    """The folders of the models that come with the package, by name: in a checkout, those that have a card."""
+    return {folder.name: folder for home in SHIPPED for folder in models_in(home) if (folder / hub.CARD).is_file()}
 
 
 def models_in(home: Path) -> list[Path]:

@@ -1,14 +1,50 @@
-"""Pictures: grids of completions with their likelihoods, and curves of a training run."""
+"""Pictures: grids of completions with their likelihoods, and curves of a training run.
 
+Matplotlib as it comes: what a user has set for other pictures neither stops nor changes ours. Not pyplot: a notebook's
+own figures stay as they are.
+"""
+
+import functools
+import logging
 import math
+import os
+import sys
+from contextlib import contextmanager, suppress
 from itertools import repeat
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from pcnn_keras.data.pixels import expected_bytes, to_bytes
+from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
-from pcnn_keras.style import colormaps, default_style, font, new_figure
+
+
+@contextmanager
+def _importing():
+    """Imports of Matplotlib that neither fail over MPLBACKEND nor say what is wrong in a matplotlibrc."""
+    logger, first = logging.getLogger("matplotlib"), "matplotlib" not in sys.modules
+    level, backend = logger.level, os.environ.pop("MPLBACKEND", None)
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise InputError(f"Matplotlib cannot be imported with the matplotlibrc that it finds: {error}.") from error
+    finally:
+        logger.setLevel(level)
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+            if first and "matplotlib" in sys.modules:
+                with suppress(ValueError):  # for a caller's own figures, unless it is none
+                    sys.modules["matplotlib"].rcParams["backend"] = backend
+
+
+with _importing():
+    import matplotlib
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+DEFAULTS = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
 
 HIDDEN = (70, 105, 160)
 """The colour of pixels that the model does not see: neither black nor white, so never ambiguous."""
@@ -169,16 +205,16 @@ class _Grid:
             self._image.save(aside, format="png")
 
 
-def _save(figure, path):
-    with replacing(path) as aside:
-        figure.savefig(aside, dpi=112, format="png")
+@functools.cache
+def font():
+    """Matplotlib's own font, of 12 pixels, for Pillow."""
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 12)
 
 
-@default_style()
+@matplotlib.rc_context(DEFAULTS)
 def training_curves(path, history):
     """Saves the curves of `history.csv`: nats an image by step, for both heads."""
-    figure = new_figure(7, 4.2, layout="tight")
-    axis = figure.subplots()
+    axis = Figure(figsize=(7, 4.2), layout="tight").subplots()
     steps = [row["step"] for row in history]
     for head, colour in (("logits", "tab:blue"), ("conditional_logits", "tab:orange")):
         name = "p(x | c)" if head == "logits" else "conditional head alone"
@@ -186,24 +222,24 @@ def training_curves(path, history):
                                  (f"val_{head}_nats_per_image", "-", "held-out")):
             axis.plot(steps, [row[key] for row in history], style, color=colour, marker=".",
                       label=f"{name}, {data}")
-    _save_curves(figure, axis, path)
+    _save_curves(axis, path)
 
 
-@default_style()
+@matplotlib.rc_context(DEFAULTS)
 def held_out_curves(path, curves):
     """Saves the held-out nats an image of several runs by step: `{name: [(step, nats), …]}`."""
-    figure = new_figure(7, 4.2, layout="tight")
-    axis = figure.subplots()
+    axis = Figure(figsize=(7, 4.2), layout="tight").subplots()
     for name, points in curves.items():
         axis.plot(*zip(*points), marker=".", label=name)
-    _save_curves(figure, axis, path)
+    _save_curves(axis, path)
 
 
-def _save_curves(figure, axis, path):
+def _save_curves(axis, path):
     axis.set(xlabel="step", ylabel="nats an image (hidden pixels)", yscale="log")
     axis.yaxis.set_major_formatter("{x:.0f}")
     axis.yaxis.set_minor_formatter("{x:.0f}")
     axis.tick_params(axis="y", which="minor", labelsize=7)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
-    _save(figure, path)
+    with replacing(path) as aside:
+        axis.figure.savefig(aside, dpi=112, format="png")

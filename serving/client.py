@@ -28,7 +28,7 @@ from pcnn_keras.data.images import read_image
 from pcnn_keras.data.masks import mask_kind, mask_of
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.data.prepare import prepare
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import output_folder
 from pcnn_keras.inference.completions import Completed, Completions, save_completions
 from pcnn_keras.quiet import import_tensorflow
@@ -79,9 +79,7 @@ class Rest:
         except InputError:
             raise
         except (OSError, HTTPException, ValueError, RecursionError) as error:
-            reason = getattr(error, "reason", error)
-            said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-            raise InputError(f"No answer of TF Serving at {url}: {said}.") from error
+            raise InputError(f"No answer of TF Serving at {url}: {reason(getattr(error, 'reason', error))}.") from error
 
 
 def _read(request):

@@ -61,8 +61,9 @@ def test_every_preset_is_kept_as_json_and_read_again(tmp_path):
         assert pcnn.Config.from_dict({**config.to_dict(), "feature_stacks": "both"}) == config  # as 0.2.0 had it once
     with pytest.raises(pcnn.InputError, match="`feature_stacks` is no longer a setting, but always both.*'vertical'"):
         pcnn.Config.from_dict({"feature_stacks": "vertical"})
-    with pytest.raises(pcnn.InputError, match=", ".join(PRESETS)):
-        pcnn.Config.preset("imagenet")
+    for name in ("imagenet", "", "mnist ", "MNIST"):
+        with pytest.raises(pcnn.InputError, match=", ".join(PRESETS)):
+            pcnn.Config.preset(name)
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "99.0.0", None, 3])

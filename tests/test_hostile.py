@@ -147,7 +147,7 @@ def test_a_small_file_that_unpacks_to_a_huge_image_is_refused_unread(place, as_w
     flags = [as_what, "bomb.png"] + (["--image", "good.png"] if as_what == "--mask" else [])
     code, _, errors = run_here("sample.py", "--model", "model", *flags, "--output", "out")
     assert code == 2
-    assert errors == "sample.py: bomb.png has too many pixels.\n"
+    assert errors == "sample.py: bomb.png has too many pixels: 89,478,485 at most.\n"
     assert files(place) == before
 
 

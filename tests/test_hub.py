@@ -55,6 +55,7 @@ class Hub(BaseHTTPRequestHandler):
     def do_POST(self):
         body, address = self.rfile.read(int(self.headers["Content-Length"])), f"http://{self.headers['Host']}/me/tiny"
         if self.path == "/api/repos/create":
+            self.server.created = json.loads(body)
             self.answer({"url": address, "name": "me/tiny", "id": "me/tiny"})
         elif self.path.startswith("/api/models/me/tiny/preupload/main"):
             self.answer({"files": [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
@@ -98,7 +99,8 @@ def test_a_model_goes_to_the_hub_and_comes_back_and_nothing_else_does(server, tm
                  "examples/notes.txt"):
         (tmp_path / "model" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "model" / name).write_text("{}")
-    code, out, errors = server.call("-m", "pcnn_keras", "upload", "model", "me/tiny")
+    code, out, errors = server.call("-m", "pcnn_keras", "upload", "model", "me/tiny", "--private")
+    assert server.created.get("private") or server.created.get("visibility") == "private"  # as versions say it
     assert code == 0 and out.endswith('pcnn.load("hf://me/tiny")'), errors
     kept = {"model.keras", "config.json", "classifier.keras", "README.md", "evaluation.json", "examples/0.png"}
     assert set(server.files) == kept

@@ -22,6 +22,14 @@ def test_a_model_that_ships_has_a_name_and_what_is_here_comes_first(tmp_path, mo
             find_model(name)
 
 
+def test_a_model_of_one_s_own_in_a_checkout_does_not_ship(tmp_path, monkeypatch):
+    monkeypatch.setattr("pcnn_keras.models.SHIPPED", (tmp_path,))
+    save_model(pcnn.build_model(TINY), tmp_path / "mine")
+    assert not shipped_models()
+    (tmp_path / "mine" / "README.md").touch()
+    assert [*shipped_models()] == ["mine"]
+
+
 def test_a_name_loads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert pcnn.load("digits").config.dataset == "digits"

@@ -18,11 +18,11 @@ FOLDER = Path(pcnn_keras.__file__).parent
 ORDER = {
     "": "errors files config internals quiet hub models",
     "data": "pixels slices images prepare blobs masks sources pipeline",
-    " ": "style plots",
+    " ": "plots",
     "network": "backend masked layers networks losses saved model",
     "inference": "noise inputs predict likelihood rows completions importance sampling progression",
     "training":
-        "history optimizers devices precision compile run pace divergence checkpoint interruptions run_files train",
+        "history optimizers devices precision compile run pace checkpoint interruptions run_files train",
     "export": "warm_up signatures",
     "evaluation": "figures metrics consistency classifier evaluate visible",
     "demo": "parts handlers page",

@@ -56,7 +56,6 @@ def thumbnail(axes, picture, x, y, side):
     extent = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
     axes.imshow(picture, extent=extent, interpolation="nearest", zorder=2)
     axes.add_patch(Rectangle(extent[::2], side, side, fill=False, linewidth=0.8, zorder=3))
-    axes.set(xlim=(0, 10), ylim=axes.get_ylim())
 
 
 def pixels(axes, picture, title):
@@ -80,12 +79,10 @@ def digit():
 def overview():
     """The two networks, where they meet, and the two terms of the loss."""
     figure, axes = canvas(9, 3.5)
-    limits = axes.get_ylim()
     image, mask = digit()
     full, hidden = occluded(image, np.ones_like(mask), 2), occluded(image, mask, 2)
     for picture, y in ((full, 2.85), (hidden, 1.1)):
         thumbnail(axes, picture, 0.85, y, 1.15)
-    axes.set_ylim(limits)
     axes.text(0.85, 2.1, "image", ha="center", fontsize=8)
     axes.text(0.85, 0.35, "visible pixels, mask", ha="center", fontsize=8)
     box(axes, 3.05, 2.85, 2, 0.9, "prior (Gated PixelCNN)\nsees pixels before $i$", PALE_ORANGE)

@@ -1,6 +1,7 @@
 """Flags that fail in one line, with exit code 2."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from pcnn_keras.commands.outcome import leave, program
@@ -39,9 +40,12 @@ class Parser(argparse.ArgumentParser):
                 options = {"choices": declared.choices}
             self.add_argument(flag, dest=name, help=declared.help, **options)
 
-    def parse_args(self, *args, **kwargs):
+    def parse_args(self, args=None, namespace=None):
         """With the folder of the model, `model`, and, if that was found by a name, the name, `named`; otherwise ""."""
-        flags = super().parse_args(*args, **kwargs)
+        args = sys.argv[1:] if args is None else args
+        if "" in args:  # such as "$UNSET": as a path it would be the folder where one is
+            self.error("an argument is empty")
+        flags = super().parse_args(args, namespace)
         for name, value in vars(flags).items():
             if value == []:  # what argparse makes of --flag=--
                 self.error(f"argument --{name.replace('_', '-')}: expected a value")

@@ -20,7 +20,7 @@ def program():
 def calling(name):
     """How another program is called, in the way that this one was: `python sample.py`, or `pcnn sample`."""
     front = program().rpartition(" ")[0]
-    return f"{front} {name}".split() if front else ["python", f"{name}.py"]
+    return f"{front} {name}".split() if front else ["python", str(Path(sys.argv[0]).with_name(f"{name}.py"))]
 
 
 class Output:

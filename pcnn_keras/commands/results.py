@@ -112,7 +112,12 @@ def picture_name(i, k):
 
 
 def save_image(folder, drawn, num_levels):
-    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up."""
+    """`grid.png` of an image's completions under its masks, and each of them as `MASK-RANK.png`, numbers from 1 up.
+
+    If none is kept, there is no folder: `results.jsonl`, by which a later run finds it, could not name it.
+    """
+    if not drawn.kept.any():
+        return
     folder.mkdir()
     save_grid(folder / GRID, drawn.completed(), num_levels)
     for i, k in np.argwhere(drawn.kept):

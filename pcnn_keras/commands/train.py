@@ -1,6 +1,7 @@
 """Trains a Pixel Constrained CNN, or goes on with a run that was stopped."""
 
 import os
+import re
 import shlex
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -71,17 +72,19 @@ def starting_config(flags, output):
 
 
 def choose_output(flags, dataset):
-    """The given folder, or the first free one (resuming: the last used) of saved_models/NAME, NAME-2, …"""
+    """The given folder, or the one after the last (resuming: the last) of saved_models/NAME, NAME-2, …"""
     if flags.output:
         return flags.output
     if not dataset:
         raise InputError("--resume needs --dataset or --output to find the run.")
-    used, count = None, 1
-    while os.path.lexists(folder := Path("saved_models", dataset + (f"-{count}" if count > 1 else ""))):
-        used, count = folder, count + 1
-    if flags.resume and not used:
-        raise InputError(f"There is no run to resume in {folder}.")
-    return used if flags.resume else folder
+    first = Path("saved_models", dataset)
+    numbers = [int(path.name.rpartition("-")[2]) for path in first.parent.glob("*")
+               if re.fullmatch(re.escape(dataset) + "-[0-9]+", path.name)] + [1] * os.path.lexists(first)
+    last = max(numbers, default=0)
+    if flags.resume and not last:
+        raise InputError(f"There is no run to resume in {first}.")
+    number = last if flags.resume else last + 1
+    return first.with_name(f"{dataset}-{number}") if number > 1 else first
 
 
 def claim(flags, dataset, output):

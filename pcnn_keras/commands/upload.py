@@ -59,10 +59,13 @@ def _error(value):
 def main():
     parser = Parser(__doc__)
     parser.add_argument("model", metavar="MODEL", help="folder of a trained model")
-    parser.add_argument("repository", metavar="USER/REPO", help="where to; it is made if it is not there")
+    parser.add_argument("repository", metavar="USER/REPO",
+                        help="where to; if it is not there, it is made, for all to see")
+    parser.add_argument("--private", action="store_true", help="if it is made, only you see it")
     flags = parser.parse_args()
     expect_files(flags.model, "config.json", "model.keras")
     config = Config.load(flags.model / "config.json")
     own = (flags.model / hub.CARD).is_file()
-    address = hub.upload(flags.model, flags.repository, "" if own else card(flags.model, config, flags.repository))
+    address = hub.upload(flags.model, flags.repository, "" if own else card(flags.model, config, flags.repository),
+                         flags.private)
     print(f"Wrote {address}. To load it: pcnn.load(\"{hub.SIGN}{flags.repository}\")")

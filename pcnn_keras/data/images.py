@@ -115,7 +115,7 @@ def _refusing(name):
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image that can be read.") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name} has too many pixels.") from error
+        raise InputError(f"{name} has too many pixels: {Image.MAX_IMAGE_PIXELS:,} at most.") from error
     except Exception as error:  # struct.error, IndexError, MemoryError …
         raise InputError(f"{name} cannot be read: {reason(error).rstrip('.')}.") from error
 
@@ -149,11 +149,8 @@ def png(*pictures: np.ndarray) -> bytes:
     """A PNG file's bytes from uint8 `(height, width, 1 or 3)`; several pictures play in turn, the last one longer."""
     first, *others = map(_picture, pictures)
     file = BytesIO()
-    if others:
-        durations = [200] * len(others) + [1200]  # milliseconds
-        first.save(file, "PNG", save_all=True, append_images=others, duration=durations)
-    else:
-        first.save(file, "PNG")
+    durations = [200] * len(others) + [1200]  # milliseconds
+    first.save(file, "PNG", save_all=True, append_images=others, duration=durations)
     return file.getvalue()
 
 
@@ -199,6 +196,8 @@ def _plain(image, channels):
         if transparent is not None:
             image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     grey = image.mode in ("1", "L", "LA")
+    if image.mode == "P":
+        grey = not np.ptp(np.asarray(image.convert("RGB")), axis=-1).any()
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -52,23 +52,21 @@ def parse_mask(spec: str, height: int, width: int) -> Callable[[int], np.ndarray
     height, width = expect_whole("height", height, 1, MOST_VALUES), expect_whole("width", width, 1, MOST_VALUES)
     if height * width > MOST_VALUES:
         raise InputError(f"A mask of {width} x {height} pixels is too large.")
-    draw = _drawing(spec, mask_kind(spec), height, width)
-    return lambda seed: draw(expect_whole("seed", seed, 0, 2**63 - 1))
+    kind = mask_kind(spec)
+    drawn: dict[str, Callable] = {"random": _random_pixels, "blobs": _blobs}
+    if kind.name not in drawn:
+        if kind.name == "file":
+            mask = fit_mask(spec, read_image(spec, channels=1), height, width)
+        else:
+            mask = _fixed_mask(kind, height, width)
+        if mask is None:
+            raise InputError(f"Mask {spec!r} goes beyond the image of {width} x {height} pixels.")
 
+    def draw(seed):
+        seed = expect_whole("seed", seed, 0, 2**63 - 1)
+        return drawn[kind.name](height, width, *kind.numbers, seed) if kind.name in drawn else mask.copy()
 
-def _drawing(spec, kind, height, width):
-    """The function of a seed; a mask that does not depend on it is made at once."""
-    if kind.name == "random":
-        return lambda seed: _random_pixels(height, width, kind.numbers[0], seed)
-    if kind.name == "blobs":
-        return lambda seed: _blobs(height, width, kind.numbers, seed)
-    if kind.name == "file":
-        mask = fit_mask(spec, read_image(spec, channels=1), height, width)
-    else:
-        mask = _fixed_mask(kind, height, width)
-    if mask is None:
-        raise InputError(f"Mask {spec!r} goes beyond the image of {width} x {height} pixels.")
-    return lambda seed: mask.copy()
+    return draw
 
 
 def mask_kind(spec: str, files: bool = True) -> MaskKind:
@@ -153,10 +151,9 @@ def _random_pixels(height, width, share, seed):
     return np.random.default_rng(seed).permutation(mask).reshape(height, width, 1)
 
 
-def _blobs(height, width, numbers, seed):
+def _blobs(height, width, max_num_blobs, iter_min, iter_max, seed):
     from pcnn_keras.data.blobs import random_blob_masks  # with TensorFlow, which no other mask needs
 
-    max_num_blobs, iter_min, iter_max = numbers
     return random_blob_masks(1, height, width, max_num_blobs, iter_min, iter_max, seed)[0].numpy()
 
 

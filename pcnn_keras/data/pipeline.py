@@ -76,15 +76,14 @@ def training_batches(levels: np.ndarray, config: Config, first_step: int, num_st
     """
     if mask_device is None:
         mask_device = "/GPU:0" if tf.config.list_logical_devices("GPU") else PROCESSOR
-    if mask_device == PROCESSOR:
-        return _batches(levels, config, first_step, num_steps, PROCESSOR, masks)
-    try:  # TensorFlow promises nothing of devices inside a pipeline
-        batches = _batches(levels, config, first_step, num_steps, mask_device, masks)
-        for _ in batches.take(1):
-            pass
-        return batches
-    except (tf.errors.OpError, ValueError) as error:
-        print(f"Masks cannot be made on {mask_device} ({reason(error)}): the processor makes them.", flush=True)
+    if mask_device != PROCESSOR:
+        try:  # TensorFlow promises nothing of devices inside a pipeline
+            batches = _batches(levels, config, first_step, num_steps, mask_device, masks)
+            for _ in batches.take(1):
+                pass
+            return batches
+        except (tf.errors.OpError, ValueError) as error:
+            print(f"Masks cannot be made on {mask_device} ({reason(error)}): the processor makes them.", flush=True)
     return _batches(levels, config, first_step, num_steps, PROCESSOR, masks)
 
 
@@ -109,7 +108,7 @@ def _batches(levels, config, first_step, num_steps, mask_device, draw):
             masks = draw(*_size(config), seed) if draw else random_masks(config, seed)
             if config.slices == 1:
                 return examples(chosen, masks, config)
-            k = random_slices(config, seed)
+            k = _choices(config, seed, 3, config.slices**2)
             return _of_every_slice(
                 chosen, masks, config, lambda parts: tf.gather_nd(tf.stack(parts, axis=1), k, batch_dims=1))
 
@@ -142,11 +141,6 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     place = _choices(config, seed, 2, len(specs))
     kind_at = tf.constant([kinds.index(spec) for spec in specs])
     return tf.gather_nd(tf.stack(drawn, axis=1), tf.gather(kind_at, place), batch_dims=1)
-
-
-def random_slices(config: Config, seed: tf.Tensor) -> tf.Tensor:
-    """For each image of a batch one of its slices, all as likely: int32 `(batch_size, 1)`; `seed` as `random_masks`."""
-    return _choices(config, seed, 3, config.slices**2)
 
 
 def _choices(config, seed, use, count):

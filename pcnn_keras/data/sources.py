@@ -1,5 +1,6 @@
 """Data sets to bytes, split in three, and the levels of them that a model reads."""
 
+import errno
 import os
 import re
 import urllib.error
@@ -272,8 +273,11 @@ def _damage_said(name, data_dir):
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        raise InputError(f"The data set {name!r} in {_home(data_dir)} is damaged ({reason(error)}): remove it there, "
-                         "and prepare or copy it again.") from error
+        where = f"The data set {name!r} in {_home(data_dir)}"
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):  # it may be whole
+            raise InputError(f"{where} cannot be read ({reason(error)}).") from error
+        raise InputError(f"{where} is damaged ({reason(error)}): remove it there, and prepare or copy it "
+                         "again.") from error
 
 
 def _home(data_dir):

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from threading import Lock
 
@@ -29,6 +31,9 @@ from pcnn_keras.errors import InputError, shown
 
 LARGEST_SEED = 2**53 - 1
 """The largest integer that a browser's numbers hold exactly."""
+
+DOWNLOADS, KEPT = "completions-", 3600
+"""How folders of downloads begin, and how many seconds they are kept."""
 
 
 @contextlib.contextmanager
@@ -128,10 +133,15 @@ def play(result, chosen, playings):
             yield stage
 
 
+@in_words()
 def download(result, kept):
     if not result:
         return gr.skip()
-    folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
+    home = Path(os.environ["GRADIO_TEMP_DIR"])
+    for old in home.glob(f"{DOWNLOADS}*"):
+        if time.time() - old.stat().st_mtime > KEPT:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=DOWNLOADS, dir=home))
     return gr.File([str(path) for path in save(result, kept, folder)], visible=True)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from keras import ops
 from scipy.stats import entropy
 
-from pcnn_keras.data.masks import mask_specs, parse_mask
+from pcnn_keras.data.masks import mask_specs
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.classifier import likeliest
@@ -37,6 +37,7 @@ from pcnn_keras.evaluation.metrics import (
     rank_correlation,
     ratio_and_error,
 )
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import log_probabilities, score, sum_over_hidden, teacher_forced
 from pcnn_keras.inference.predict import batches, predict
 from pcnn_keras.inference.sampling import inpaint
@@ -88,8 +89,7 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
               "samples": num_samples, "real": judge(images) if judge else {}, "masks": {}}
     alone = unconditional(model, images)
     for i, (name, spec) in enumerate(specs.items()):
-        make = parse_mask(spec, config.height, config.width)
-        masks = np.stack([make(seed) for seed in range(len(images))])
+        masks = read_inputs(config, images, spec)[1]
         found = likelihoods(model, images, masks)
         drawn = slice(num_drawn)
         result["masks"][name] = {

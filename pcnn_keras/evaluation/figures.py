@@ -3,7 +3,7 @@
 import numpy as np
 
 from pcnn_keras.data.blobs import random_blob_masks
-from pcnn_keras.data.masks import parse_mask
+from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.progression import probability_progression
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.plots import completion_grid, mask_grid, progression_grid
@@ -25,7 +25,7 @@ def draw_figures(model, images, output, seed=0, progress=None):
     config = model.config
     blobs = random_blob_masks(24, config.height, config.width, config.max_num_blobs, config.iter_min, config.iter_max,
                               seed).numpy()
-    bottom = np.stack([parse_mask(config.bottom, config.height, config.width)(0)] * len(images))
+    bottom = read_inputs(config, images, config.bottom)[1]
     written = []
 
     def path(name):

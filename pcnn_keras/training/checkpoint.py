@@ -14,7 +14,7 @@ from keras import ops
 from pcnn_keras.config import Config
 from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CHECKPOINT, replacing
-from pcnn_keras.training.divergence import expect_finite
+from pcnn_keras.training.run import expect_finite
 
 
 class Checkpoint:
@@ -24,15 +24,14 @@ class Checkpoint:
         run: the `Run`, whose settings and images those of the file have to be.
         images: levels that it trains on, `sources.Splits`.
         writes: False where another process writes the file.
-        write: as `Keeping.write`.
 
     Attributes:
         step: of the run when it was kept last; None: nothing is kept yet.
     """
 
-    def __init__(self, run, images, writes=True, write=np.savez):
+    def __init__(self, run, images, writes=True):
         self.step = None
-        self._run, self._writes, self._write = run, writes, write
+        self._run, self._writes = run, writes
         self._path = run.folder / CHECKPOINT
         train, validation = (np.ascontiguousarray(part).data for part in (images.train, images.validation))
         self._fingerprint = zlib.crc32(validation, zlib.crc32(train))
@@ -50,7 +49,7 @@ class Checkpoint:
                  "history": run.history, "seconds": run.seconds}
         if self._writes:
             with replacing(self._path) as aside, open(aside, "wb") as file:
-                self._write(file, run=json.dumps(about), **arrays)
+                np.savez(file, run=json.dumps(about), **arrays)
         self.step = run.step
 
     def restore(self, model):

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 from pcnn_keras.errors import InputError, Stopped
-from pcnn_keras.training.divergence import Diverged
+from pcnn_keras.training.run import Diverged
 
 
 class Signals:

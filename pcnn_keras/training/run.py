@@ -1,10 +1,22 @@
 """How far a run is, and how it is kept."""
 
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
+
+from pcnn_keras.training.history import JUDGED_BY
+
+
+class Diverged(ArithmeticError):
+    """A loss or a weight is not a finite number."""
+
+
+def expect_finite(what, values):
+    """Raises `Diverged` if any of the values, a number or an array, is none: `what` says what they are."""
+    if not np.isfinite(values).all():
+        raise Diverged(f"{what} is not a finite number")
 
 
 class Keeping(NamedTuple):
@@ -13,16 +25,16 @@ class Keeping(NamedTuple):
     Fields:
         seconds: between checkpoints inside an epoch; 0: one after every step.
         pictures: whether curves and completions are drawn after every epoch.
-        write: called as NumPy's `savez`, with the open file of a checkpoint and its arrays.
     """
 
     seconds: float = 300
     pictures: bool = True
-    write: Any = np.savez
 
 
 class Run(keras.callbacks.Callback):
     """Counts a run's steps and seconds, and keeps its history, over all its resumptions.
+
+    Raises `Diverged` as soon as a loss is not a finite number, before anything is kept of it.
 
     Attributes:
         folder: receives all files of the run.
@@ -48,7 +60,9 @@ class Run(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        expect_finite("the loss", logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(self.seconds, 1),
                              **{name: float(value) for name, value in sorted(logs.items())}})
+        expect_finite("the held-out loss", logs[JUDGED_BY])

@@ -24,7 +24,6 @@ from pcnn_keras.network.model import PixelConstrainedCNN, build_model
 from pcnn_keras.training.checkpoint import Checkpoint, CheckpointKeeper
 from pcnn_keras.training.compile import compile_model
 from pcnn_keras.training.devices import Single
-from pcnn_keras.training.divergence import DivergenceWatch
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.optimizers import OUTPUTS
 from pcnn_keras.training.pace import Pace
@@ -100,7 +99,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
 
     with _alone(output, resume) if strategy.writes else nullcontext():
         run = Run(output, config)
-        checkpoint = Checkpoint(run, images, strategy.writes, keeping.write)
+        checkpoint = Checkpoint(run, images, strategy.writes)
         metrics = checkpoint.restore(model) if resume else ()
         if run.step > total_steps:
             raise InputError(f"{output} holds {run.step} steps already. "
@@ -113,8 +112,10 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         with saying_what_is_kept(run, checkpoint), Signals() as signals:
             keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
             terminal = os.isatty(1)
-            writers = _writers(run, images, keeping, total_steps, terminal) if strategy.writes else []
-            all_callbacks = [run, DivergenceWatch(), *writers, *callbacks, keeper]  # what they change is kept, too
+            writers = [
+                RunFiles(run, images.validation, keeping.pictures), Pace(run, total_steps, None if terminal else 60),
+                keras.callbacks.TensorBoard(output / "tensorboard", write_graph=False)] if strategy.writes else []
+            all_callbacks = [run, *writers, *callbacks, keeper]  # what they change is kept, too
             while run.step < total_steps and not model.stop_training:
                 began = run.step
                 epoch, done = divmod(began, steps_per_epoch)
@@ -199,9 +200,3 @@ def _name(function):
     """What the settings hold of a function that draws masks."""
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{FUNCTION}:{named.__module__}.{named.__qualname__}"
-
-
-def _writers(run, images, keeping, total_steps, terminal):
-    """The callbacks of the process that writes the run's folder."""
-    return [RunFiles(run, images.validation, keeping.pictures), Pace(run, total_steps, None if terminal else 60),
-            keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False)]

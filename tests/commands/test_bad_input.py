@@ -333,12 +333,6 @@ def _model_folder(place, damage):
 test_a_few_model_folders, test_many_model_folders = family("model folders", damage=damages())(_model_folder)
 
 
-@pytest.mark.parametrize("name", ["", "mnist ", "MNIST", "no-such", None, 3])
-def test_an_unknown_preset_lists_those_there_are(name):
-    with pytest.raises(InputError, match="mnist, celeba, digits"):
-        Config.preset(name)
-
-
 # Data folders --------------------------------------------------------------------------------------------------------
 
 DATA_FILES = st.one_of(

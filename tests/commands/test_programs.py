@@ -76,7 +76,8 @@ def test_one_command_has_all_programs(tmp_path):
 
 
 def test_what_is_to_be_called_next_is_called_as_this_was(monkeypatch):
-    for called, expected in (("/a folder/train.py", "python sample.py"), ("pcnn train", "pcnn sample"),
+    for called, expected in (("train.py", "python sample.py"), ("/a folder/train.py", "python /a folder/sample.py"),
+                             ("pcnn train", "pcnn sample"),
                              ("python -m pcnn_keras train", "python -m pcnn_keras sample")):
         monkeypatch.setattr(sys, "argv", [called])
         assert " ".join(calling("sample")) == expected

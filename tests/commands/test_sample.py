@@ -51,6 +51,8 @@ def lines(tmp_path):
 
 
 def test_a_folder_and_files_each_with_the_mask_of_its_name(place, tmp_path, monkeypatch):
+    assert place("--image photos/c.png --mask left:2 --min-log-likelihood 1")[0] == 0
+    assert not (tmp_path / "samples" / "c").exists(), "of nothing there is no picture"
     monkeypatch.setattr(sample, "DRAWN", 4)  # two images at a time
     Image.open(tmp_path / "photos" / "a.png").save(tmp_path / "a.png")
     code, out, errors = place("--image photos a.png --mask-dir masks")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, save_model
+from conftest import ROOT, run_here, save_model
 from PIL import Image
 
 import pcnn_keras as pcnn
@@ -36,7 +36,7 @@ def test_training_and_then_sampling_leave_what_the_interface_promises(call_here,
     assert (model / "serving" / "1" / "saved_model.pb").is_file()
     assert np.isfinite(load_bound(model))
     advice = trained.stdout.strip().splitlines()[-1]
-    assert advice == "python sample.py --model saved_models/digits --dataset digits"
+    assert advice == f"python {ROOT}/sample.py --model saved_models/digits --dataset digits"
 
     code, _, errors = call_here(advice.removeprefix("python ")
                                 + " --num-samples 3 --candidates 5 --mask bottom:1 none --index 1 0 --keep-best 2"
@@ -76,7 +76,7 @@ def choose(tmp_path, monkeypatch):
         Namespace(output=output, resume=resume), dataset)
 
 
-def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose):
+def test_a_run_takes_the_next_folder_and_resumes_the_last(choose):
     for name in ("digits", "digits-2", "digits-3"):
         with pytest.raises(InputError) if name == "digits" else open(os.devnull):
             choose(resume=True)
@@ -86,10 +86,20 @@ def test_a_run_takes_the_first_free_folder_and_resumes_the_last_used(choose):
     assert choose("mnist") == Path("saved_models", "mnist")
 
 
+def test_a_run_that_is_gone_leaves_a_gap(choose, tmp_path):
+    for name in ("digits", "digits-3", "digits-of-mine-9", "mnist-7"):
+        (tmp_path / "saved_models" / name).mkdir(parents=True)
+    assert choose() == Path("saved_models", "digits-4") and choose(resume=True) == Path("saved_models", "digits-3")
+
+
 def test_two_runs_that_start_together_take_two_folders(choose):
     flags = Namespace(output=None, resume=False)
     chosen = [choose() for _ in range(2)]
     assert [claim(flags, "digits", folder).name for folder in chosen] == ["digits", "digits-2"]
+
+
+def test_an_empty_argument_is_not_the_folder_where_one_is():
+    assert run_here("train.py", "--dataset", "digits", "--output", "") == (2, "", "train.py: an argument is empty\n")
 
 
 def test_a_given_folder_is_taken_as_it_is(choose):
@@ -167,7 +177,7 @@ def test_ctrl_c_after_training_says_where_the_model_is_and_how_to_go_on(call_her
     code, _, errors = call_here("train.py --dataset digits --output run")
     assert code == 1 and errors == (
         "train.py: The trained model is in run, but its visible.json and its export are not all there. "
-        "To make them: python train.py --output run --resume\n")
+        f"To make them: python {ROOT}/train.py --output run --resume\n")
 
 
 @pytest.mark.full

@@ -60,6 +60,11 @@ def test_grey_levels_are_kept_and_16_bits_scaled_not_clipped(tmp_path, mode):
     np.testing.assert_array_equal(read_image(saved(tmp_path, mode), 3), GREY[..., None].repeat(3, -1))
 
 
+def test_a_palette_of_greys_is_grey(tmp_path):
+    Image.fromarray(GREY).quantize().save(tmp_path / "grey.gif")
+    assert read_image(tmp_path / "grey.gif").shape == (*GREY.shape, 1)
+
+
 def test_colours_are_kept(tmp_path):
     np.testing.assert_array_equal(read_image(saved(tmp_path, "RGB")), COLOUR)
     cmyk = read_image(saved(tmp_path, "CMYK", "tif")).astype(int)

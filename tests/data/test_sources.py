@@ -218,6 +218,15 @@ def test_a_prepared_set_that_is_damaged_is_said_to_be(undamaged, tmp_path, no_ne
     assert "tiny_set" in message and str(tmp_path) in message and len(message) < 500
 
 
+@pytest.mark.parametrize("error, damaged", [(PermissionError(13, "Permission denied"), False), (EOFError(), True)])
+def test_a_set_that_may_not_be_read_is_not_to_be_removed(undamaged, monkeypatch, no_network, error, damaged):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("tensorflow_datasets.as_numpy", fail)
+    assert ("remove it" in refused("tiny_set", str(undamaged))) == damaged
+
+
 @pytest.mark.parametrize("part", ["dataset_info.json", "features.json"])
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
 def test_a_damaged_set_of_a_known_name_is_no_unknown_one(tmp_path, no_network, part, content):

@@ -19,16 +19,10 @@ from conftest import CONFIG, IMAGES, ROOT, SMALLER, STEPS, history
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, replacing, replacing_all
-from pcnn_keras.training.divergence import Diverged
 from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.precision import OPTIONS
-from pcnn_keras.training.run import Keeping
+from pcnn_keras.training.run import Diverged, Keeping
 from pcnn_keras.training.run_files import check_space
-
-
-@pytest.fixture
-def uninterrupted(run):
-    return history(run)
 
 
 class AtStep(keras.callbacks.Callback):
@@ -72,14 +66,6 @@ def stop(*args, **kwargs):
     return str(caught.value)
 
 
-def assert_ends_as(folder, expected):
-    pcnn.train(CONFIG, IMAGES, folder, resume=True, keeping=Keeping(pictures=False))
-    found = history(folder)
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected):
-        assert one == pytest.approx(other, rel=1e-5)
-
-
 @pytest.mark.parametrize("number, step", [
     (signal.SIGINT, 2),  # inside an epoch
     pytest.param(signal.SIGINT, STEPS, marks=pytest.mark.full),  # at its end
@@ -109,14 +95,16 @@ def test_a_callback_that_ends_training_inside_an_epoch_leaves_a_checkpoint_of_th
 
 
 @pytest.mark.full
-def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, uninterrupted):
+def test_a_second_signal_stops_at_once_with_the_checkpoint_before(tmp_path, run):
     def twice():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     assert "up to step 0" in stop(CONFIG, IMAGES, tmp_path, callbacks=[AtStep(3, twice)])
     assert kept_step(tmp_path) == 0
-    assert_ends_as(tmp_path, uninterrupted)
+    pcnn.train(CONFIG, IMAGES, tmp_path, resume=True, keeping=Keeping(pictures=False))
+    for one, other in zip(history(tmp_path), history(run), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
 
 
 def test_what_stops_a_run_before_anything_is_kept_says_so(new_run):
@@ -260,7 +248,7 @@ def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
     out, errors = capfd.readouterr()
     assert exited.value.code == 1
     assert errors == ("train.py: Stopped at step 2: interrupted. a run holds the run up to step 2. "
-                      "To go on: python train.py --output 'a run' --resume --bfloat16\n")
+                      f"To go on: python {ROOT}/train.py --output 'a run' --resume --bfloat16\n")
     assert "Stopping after this step" in out
     monkeypatch.setattr(sys, "argv", shlex.split(errors.split("python ")[1]))
     with pytest.raises(SystemExit) as exited:

@@ -84,10 +84,8 @@ def test_the_weights_of_the_best_epoch_are_kept_beside_the_last(new_run):
 def test_a_run_that_was_killed_ends_as_an_uninterrupted_one(run, runs, tmp_path, moment):
     folder = shutil.copytree(runs / moment, tmp_path / "killed")
     resume(CONFIG, IMAGES, folder)
-    expected, found = history(run), history(folder)
-    assert len(found) == len(expected)
-    for expected_row, found_row in zip(expected, found):
-        assert found_row == pytest.approx(expected_row, rel=1e-5)
+    for one, other in zip(history(folder), history(run), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
     for name in ("last.keras", "model.keras"):
         for one, other in zip(weights(run, name), weights(folder, name)):
             np.testing.assert_allclose(one, other, atol=1e-6)
