@@ -137,6 +137,13 @@ def files_of(output):
     return found
 
 
+def expect_earlier(output):
+    """An `InputError` if what `sample.py` writes would replace what no run of it has left in a folder."""
+    there = [output / name for name in OWN if os.path.exists(output / name)]
+    if there and not files_of(output):
+        raise InputError(f"{there[0]} is of no earlier run, and would be replaced: another --output is needed.")
+
+
 def remove(paths):
     """Removes files, as far as they can be, and folders that have become empty."""
     for path in paths:

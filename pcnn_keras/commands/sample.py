@@ -16,6 +16,7 @@ from pcnn_keras.commands.results import (
     RESULTS,
     Drawn,
     Folders,
+    expect_earlier,
     expect_room,
     files_of,
     label,
@@ -211,6 +212,7 @@ def main():
     files = cases.files if cases else ()
     given = files_read(flags, config, files, masks)
     expect_room(flags.output, files, given)
+    expect_earlier(flags.output)
     cases = cases or data_set_cases(flags, config, masks)
     model = load(flags.model)
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, config)

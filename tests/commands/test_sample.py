@@ -108,6 +108,14 @@ def test_what_was_given_is_never_replaced(place, tmp_path):
     assert (tmp_path / "samples" / "a" / "1-1.png").read_bytes() == before
 
 
+@pytest.mark.parametrize("name, content", [("grid.png", ""), ("samples.npz", ""), ("results.jsonl", '{"my": "own"}')])
+def test_nor_is_what_no_run_has_left(place, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    code, out, errors = place("--image photos --mask left:2 --output .")
+    assert (code, out, errors.count("\n")) == (2, "", 1) and f"{name} is of no earlier run" in errors
+    assert (tmp_path / name).read_text() == content and not (tmp_path / "a").exists()
+
+
 def test_nor_are_images_of_a_data_set_whatever_folder_they_are_in(place, tmp_path):
     (tmp_path / "all" / "below").mkdir(parents=True)
     for name in ("grid", *range(11)):
