@@ -137,11 +137,12 @@ def files_of(output):
     return found
 
 
-def expect_earlier(output):
-    """An `InputError` if what `sample.py` writes would replace what no run of it has left in a folder."""
-    there = [output / name for name in OWN if os.path.exists(output / name)]
-    if there and not files_of(output):
+def earlier_files(output):
+    """What `files_of` finds; an `InputError` if what is written would replace what no run has left there."""
+    found, there = files_of(output), [output / name for name in OWN if os.path.exists(output / name)]
+    if there and not found:
         raise InputError(f"{there[0]} is of no earlier run, and would be replaced: another --output is needed.")
+    return found
 
 
 def remove(paths):

@@ -16,9 +16,8 @@ from pcnn_keras.commands.results import (
     RESULTS,
     Drawn,
     Folders,
-    expect_earlier,
+    earlier_files,
     expect_room,
-    files_of,
     label,
     records,
     remove,
@@ -212,11 +211,10 @@ def main():
     files = cases.files if cases else ()
     given = files_read(flags, config, files, masks)
     expect_room(flags.output, files, given)
-    expect_earlier(flags.output)
+    earlier = {path for path in earlier_files(flags.output) if path.resolve() not in given}
     cases = cases or data_set_cases(flags, config, masks)
     model = load(flags.model)
     bound, classifier = load_bound(flags.model), find_classifier(flags.model, config)
-    earlier = {path for path in files_of(flags.output) if path.resolve() not in given}
     with replacing_all(flags.output) as aside:
         drawn = draw(flags, model, bound, classifier, cases, groups or in_groups(cases, flags, masks), aside)
         first_rows = drawn.part(0, MOST_ROWS)

@@ -120,6 +120,7 @@ def test_every_figure_is_there_with_its_error(with_classifier, channels):
 
     measures = result["masks"]["bottom:2"]
     masks = np.stack([pcnn.parse_mask("bottom:2", 8, 8)(0)] * 12)
+    assert measures["hidden_share"] == 0.75
     draws = pcnn.inpaint(model, images[:5], masks[:5], 4, seed=range(5))
     truth, joint = (pcnn.log_likelihood(model, images[:5], visible) for visible in ("bottom:2", "none"))
     consistent, weights = consistency(model, draws, truth, joint)
