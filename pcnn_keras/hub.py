@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CLASSIFIER
+from pcnn_keras.quiet import bars_on_terminals
 
 SIGN = "hf://"
 
@@ -33,7 +34,8 @@ def download(address: str) -> Path:
     _check(repository)
     fetch = _library().snapshot_download
     try:
-        return Path(fetch(repository, revision=revision or None, allow_patterns=list(FILES)))
+        with bars_on_terminals():
+            return Path(fetch(repository, revision=revision or None, allow_patterns=list(FILES)))
     except Exception as error:  # its own, those of HTTP and of the disk
         raise InputError(f"{address} cannot be loaded: {reason(error)}") from error
 

@@ -1,11 +1,13 @@
 """Keeps off the screen what libraries write to stderr without being asked."""
 
 import importlib
+import io
 import logging
 import os
 import resource
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -32,11 +34,17 @@ def silence() -> Iterator[None]:
             os.close(stderr)
 
 
+def bars_on_terminals():
+    """`with bars_on_terminals():` keeps off stderr what libraries draw of a download, unless that is a terminal."""
+    return nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
+
+
 def import_tensorflow() -> ModuleType:
     """Imports TensorFlow, which it returns, without the start-up log, part of which no setting silences.
 
     The operations of oneDNN are on, unless TF_ENABLE_ONEDNN_OPTS says something else: TensorFlow itself has them
-    only where there is AVX-512, and with AVX2 they are faster, too (docs/speed.md).
+    only where there is AVX-512, and with AVX2 they are faster, too (docs/speed.md). GPUs do not multiply in TF32, of
+    10 bits: both samplers have to draw the same.
 
     Raises:
         InputError: if Keras is set to run on something else, or if TensorFlow would have too little memory to start.
@@ -51,7 +59,9 @@ def import_tensorflow() -> ModuleType:
         logging.getLogger(library).setLevel(logging.ERROR)
     with silence(), absent("sklearn", "matplotlib.pyplot"):
         _import_keras()
-        return importlib.import_module("tensorflow")
+        tensorflow = importlib.import_module("tensorflow")
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    return tensorflow
 
 
 def _import_keras():

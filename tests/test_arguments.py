@@ -29,6 +29,7 @@ def test_whole_numbers_are_whole_numbers(model, value):
                  lambda: pcnn.random_blob_masks(1, 4, 5, iter_max=value),
                  lambda: pcnn.random_blob_masks(1, 4, 5, seed=value),
                  lambda: pcnn.load_images("digits", size=value if value is not None else 0),
+                 lambda: pcnn.load_images("digits", slices=value if value != 1 else 0),
                  lambda: parse_mask("bottom:1", value, 5), lambda: parse_mask("bottom:1", 4, value),
                  lambda: parse_mask("none", 4, 5)(value), lambda: parse_mask("random:0.15", 4, 5)(value),
                  lambda: pcnn.to_levels(MASK, value), lambda: pcnn.to_pixels(MASK, value),

@@ -51,6 +51,11 @@ def test_what_a_declaration_cannot_say_is_checked_too(changes, expected):
     assert expected in refused(**changes)
 
 
+def test_settings_cannot_be_changed_in_place():
+    with pytest.raises(AttributeError):
+        pcnn.Config().filters = 3
+
+
 def test_every_preset_is_kept_as_json_and_read_again(tmp_path):
     for name in PRESETS:
         config = pcnn.Config.preset(name)

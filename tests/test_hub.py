@@ -144,7 +144,11 @@ def test_a_card_says_what_the_files_of_a_run_say(tmp_path):
             upload.card(tmp_path, TINY, "me/tiny")
 
 
-def test_what_is_wrong_is_one_line(server):
+def test_what_is_wrong_is_one_line(server, tmp_path):
+    save_model(pcnn.build_model(TINY), tmp_path / "model")
+    assert server.call("-m", "pcnn_keras", "upload", "model", "me/tiny")[0] == 0
+    code, out, errors = server.call("-m", "pcnn_keras", "sample", "--model", "hf://me/tiny", "--mask", "bottom:99")
+    assert (code, out, errors.count("\n")) == (2, "", 0) and "bottom:99" in errors, errors  # and no bar of the download
     for address in ("hf://me/nothing", "hf://me/tiny@no-such"):
         code, out, errors = server.call("-m", "pcnn_keras", "sample", "--model", address)
         assert (code, out, errors.count("\n")) == (2, "", 0) and f"{address} cannot be loaded" in errors, errors

@@ -117,6 +117,14 @@ def test_promised_functions_say_their_types(name):
     assert inspect.Signature.empty not in annotations
 
 
+@pytest.mark.parametrize("name, defaults", [
+    ("inpaint", {"num_samples": 16, "temperature": 1.0, "seed": 0, "sampler": "fast", "candidates": None}),
+    ("random_blob_masks", {"max_num_blobs": 4, "iter_min": 2, "iter_max": 7, "seed": 0})])
+def test_promised_defaults(name, defaults):
+    parameters = inspect.signature(getattr(pcnn_keras, name)).parameters
+    assert {each: parameters[each].default for each in defaults} == defaults
+
+
 def test_the_version_is_one():
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "pcnn_keras.__version__"}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pcnn_keras.commands.flags import Parser
 from pcnn_keras.config import Config
-from pcnn_keras.files import expect_files
+from pcnn_keras.errors import InputError
+from pcnn_keras.files import CHECKPOINT, expect_files
 from pcnn_keras.models import find_model
 from pcnn_keras.training.history import HEAD, HISTORY, JUDGED_BY, best, read_history
 
@@ -18,6 +19,8 @@ def parse():
 
 def read_run(folder):
     """The `Config` and the history of a run."""
+    if (folder / CHECKPOINT).is_file() and not (folder / HISTORY).is_file():
+        raise InputError(f"The run in {folder} has not come to the end of its first epoch.")
     expect_files(folder, "config.json", HISTORY, of="a run")
     return Config.load(folder / "config.json"), read_history(folder)
 

@@ -3,13 +3,14 @@
 import importlib
 import importlib.metadata
 import os
+import socket
 import tempfile
 
 from packaging.requirements import Requirement
 
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.config import Config
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, reason
 from pcnn_keras.models import HOME, models_in, shipped_models
 from pcnn_keras.quiet import import_tensorflow
 
@@ -29,6 +30,16 @@ def find_models(folder=None, home=HOME):
     return [first, *(path for path in found if path.resolve() != first.resolve())]
 
 
+def check_host(host):
+    """An `InputError` unless this machine can listen at an address: Gradio would blame the port."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{host!r} is no address that this machine can listen at: {reason(error)}.") from error
+
+
 def main():
     parser = Parser(__doc__)
     parser.add_argument("--model", metavar="MODEL", help="folder or name of the model to begin with "
@@ -37,6 +48,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
     parser.add_argument("--share", action="store_true", help="a public address, through Gradio's own servers")
     flags = parser.parse_args()
+    check_host(flags.host)
     folders = find_models(flags.model)
     if not _gradio_is_there():
         raise InputError(f"The page needs Gradio: pip install '{GRADIO}'")

@@ -146,11 +146,14 @@ def earlier_files(output):
 
 
 def remove(paths):
-    """Removes files, as far as they can be, and folders that have become empty."""
+    """Removes files, as far as they are there and can be, and folders that have become empty; how many files it was."""
+    count = 0
     for path in paths:
         with suppress(OSError):  # a folder that holds something else
-            path.unlink(missing_ok=True)
+            path.unlink()
+            count += 1
             path.parent.rmdir()
+    return count
 
 
 def expect_room(output, files, given):

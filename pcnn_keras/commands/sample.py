@@ -61,7 +61,7 @@ def parse():
                         help="completions of each (default: 8)")
     parser.add_argument("--candidates", type=number(int, 1, MOST_SAMPLES), metavar="N",
                         help="draw N of each, and keep --num-samples of them that the model's own joint distribution "
-                             "prefers (try 64, at temperature 1, with models of digits; default: no choice)")
+                             "prefers (try 64, with models of digits; only at temperature 1; default: no choice)")
     parser.add_argument("--temperature", type=number(float, 0), default=1.0, metavar="X",
                         help="below 1: likelier levels more often; 0: the likeliest")
     parser.add_argument("--seed", type=number(int, 0, 2**63 - 1), metavar="N",
@@ -87,6 +87,8 @@ def parse():
     if flags.candidates and flags.candidates < flags.num_samples:
         parser.error(f"argument --candidates: expected at least --num-samples ({flags.num_samples}), "
                      f"received {flags.candidates}")
+    if flags.candidates and flags.temperature != 1:
+        parser.error("--candidates goes with --temperature 1")
     return flags
 
 
@@ -223,13 +225,14 @@ def main():
             written.append(aside / PROGRESSION)
             draw_progressions(written[-1], model, first_rows)
         new = {flags.output / path.relative_to(aside) for path in aside.rglob("*")}
-    remove(earlier - new)
+    removed = remove(earlier - new)
     if len(drawn.cases) > MOST_ROWS or drawn.kept.sum(axis=1).max() > MOST_SHOWN:
         print(f"{written[0].name} shows {MOST_ROWS} rows of {MOST_SHOWN} completions at most, "
               f"{written[1].name} has all.")
     tell(first_rows)
     folders = ", and a folder of pictures for each image" if cases.files else ""
-    print(f"Wrote {', '.join(str(flags.output / path.name) for path in written)}{folders}.")
+    gone = f"; {removed} pictures of the run before are gone (another --output keeps them)" * bool(removed)
+    print(f"Wrote {', '.join(str(flags.output / path.name) for path in written)}{folders}{gone}.")
     if cases.failed:
         raise cases.left_out()
 

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 from contextlib import nullcontext, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from pcnn_keras.commands.datasets import remember, remembered
@@ -72,19 +73,20 @@ def starting_config(flags, output):
 
 
 def choose_output(flags, dataset):
-    """The given folder, or the one after the last (resuming: the last) of saved_models/NAME, NAME-2, …"""
+    """The given folder, or of saved_models/NAME, NAME-2, … the first free one (resuming: of the latest checkpoint)."""
     if flags.output:
         return flags.output
     if not dataset:
         raise InputError("--resume needs --dataset or --output to find the run.")
     first = Path("saved_models", dataset)
-    numbers = [int(path.name.rpartition("-")[2]) for path in first.parent.glob("*")
-               if re.fullmatch(re.escape(dataset) + "-[0-9]+", path.name)] + [1] * os.path.lexists(first)
-    last = max(numbers, default=0)
-    if flags.resume and not last:
+    if not flags.resume:
+        names = chain([dataset], (f"{dataset}-{number}" for number in count(2)))
+        return next(path for path in map(first.with_name, names) if not os.path.lexists(path))
+    begun = [path for path in first.parent.glob(f"*/{CHECKPOINT}")
+             if re.fullmatch(re.escape(dataset) + "(-[0-9]+)?", path.parent.name)]
+    if not begun:
         raise InputError(f"There is no run to resume in {first}.")
-    number = last if flags.resume else last + 1
-    return first.with_name(f"{dataset}-{number}") if number > 1 else first
+    return max(begun, key=os.path.getmtime).parent
 
 
 def claim(flags, dataset, output):
@@ -119,7 +121,9 @@ def start(flags):
                          "taken for images of the set.")
     side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
     for spec in config.replace(**given(flags), **side).masks:
-        mask_kind(spec)
+        is_file = mask_kind(spec).name == "file"
+        if is_file and of_files and _is_looked_at(Path(spec).resolve(), Path(flags.data_dir).resolve()):
+            raise InputError(f"Mask {spec} lies in --data-dir {flags.data_dir}: it would be taken for an image.")
     return config, output
 
 
@@ -132,7 +136,7 @@ def _is_looked_at(path, folder):
 def main():
     flags = parse()
     config, output = start(flags)
-    import_tensorflow()
+    import_tensorflow().config.experimental.enable_tensor_float_32_execution(True)  # a matter of the sampler's alone
 
     from pcnn_keras.training.devices import STRATEGIES
 
@@ -181,13 +185,18 @@ def main():
 
 
 def announce(config, images, begun):
-    """On what it trains, and whether a run on own images that begins from nothing is short."""
+    """On what it trains, and what may be unexpected: few steps on own images, black and white, who judges."""
     gpus = len(import_tensorflow().config.list_physical_devices("GPU"))
     print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
     steps = config.steps_in_epoch(images) * config.epochs
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
         print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
               "trained model: --weights MODEL.", flush=True)
+    if config.dataset == "folder" and config.channels == 1 and config.num_levels == 2:
+        print("2 levels are black and white; for shades of grey: --num-levels 16.", flush=True)
+    if all(mask_kind(spec).name != "blobs" for spec in config.masks):
+        print("Held-out images, which the best weights go by, have blob masks, as in every run; this one's --masks are "
+              "others. The last weights are kept as last.keras.", flush=True)
 
 
 def finish(output, held_out):

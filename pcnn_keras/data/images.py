@@ -113,7 +113,7 @@ def _refusing(name):
     try:
         yield
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not an image that can be read.") from error
+        raise InputError(f"{name} is not an image that can be read: JPEG, PNG, WebP and the like are.") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels: {Image.MAX_IMAGE_PIXELS:,} at most.") from error
     except Exception as error:  # struct.error, IndexError, MemoryError …

@@ -23,6 +23,10 @@ FUNCTION = "function"
 """What a setting `masks` begins with, before a colon and a name, where a function of the caller's draws them."""
 
 
+MOST_GREY = 1 / 4
+"""Of the pixels of a mask that was painted, that may be between dark and bright, 64 to 191: photos have more."""
+
+
 class MaskKind(NamedTuple):
     """A checked specification: one of the names of `PARAMETERS` with its numbers, or "file" with a path."""
 
@@ -193,8 +197,10 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
         int32 `(height, width, 1)`, 1 = visible.
 
     Raises:
-        InputError: if the mask is of none of these sizes.
+        InputError: if the mask is of none of these sizes, or more of it than `MOST_GREY` is grey.
     """
+    if (np.abs(painted - 127.5) < 64).mean() > MOST_GREY:
+        raise InputError(f"Mask {name} is none: more than {MOST_GREY:.0%} of its pixels are neither dark nor bright.")
     if picture and painted.shape[:2] == picture.size:
         way = picture
     elif painted.shape[0] * width == painted.shape[1] * height:

@@ -112,7 +112,10 @@ def prepare(image: np.ndarray, config: Config, way: str = "none") -> Picture:
 def centre_picture(image, height, width, done=""):
     """The largest part of the image's shape, around the centre of uint8 `(h, w, channels)`."""
     h, w = image.shape[:2]
-    return Picture(image, (h, w), centre_box(h, w, height, width), (height, width), done=done)
+    top, left, bottom, right = box = centre_box(h, w, height, width)
+    if not done and (bottom - top, right - left) != (h, w):
+        done = f"cropped around the centre to {right - left} x {bottom - top} of {w} x {h} pixels"
+    return Picture(image, (h, w), box, (height, width), done=done)
 
 
 def digit_picture(image, height, width):

@@ -18,6 +18,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.data.images import SUFFIXES, convert, list_images, read_image, resize
 from pcnn_keras.data.pixels import quantize
 from pcnn_keras.errors import InputError, expect_kind, expect_whole, reason, shown
+from pcnn_keras.quiet import bars_on_terminals
 
 OWN_SET = re.compile(r"[^:]*(:[\d.*]+)?")
 """The name of a set of TFDS itself: its own, a config's after a slash, and a version's; `HUB:NAME` is another hub's."""
@@ -73,6 +74,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
         expect_kind("data_dir", data_dir, (str, os.PathLike))
     if size is not None:
         size = expect_whole("size", size, 1, 4096)
+    slices = expect_whole("slices", slices, 1, 4096)
 
     def prepare(image):
         if grayscale:
@@ -295,6 +297,7 @@ def _download(builder, data_dir):
     except OSError:
         raise InputError(advice.format("cannot be downloaded (no network)")) from None
     try:
-        builder.download_and_prepare()
+        with bars_on_terminals():
+            builder.download_and_prepare()
     except Exception as error:  # quotas, checksums, disks: whatever the set's own script raises
         raise InputError(advice.format(f"could not be downloaded ({reason(error)})")) from error

@@ -4,7 +4,6 @@
 `demo.js`, the looks are `demo.css`.
 """
 
-import socket
 from pathlib import Path
 
 import gradio as gr
@@ -14,7 +13,7 @@ from pcnn_keras.data.prepare import WAYS
 from pcnn_keras.demo import handlers
 from pcnn_keras.demo.handlers import ModelHandlers, Turns, first_canvas
 from pcnn_keras.demo.parts import CANDIDATES, MOST, example_buttons, open_model, presets
-from pcnn_keras.errors import InputError, reason
+from pcnn_keras.errors import InputError
 
 LARGEST_UPLOAD = 8 * 2**20
 """Bytes."""
@@ -139,16 +138,6 @@ def check_number(part, value):
                        print_exception=False)
 
 
-def check_host(host):
-    """An `InputError` unless this machine can listen at an address: Gradio would blame the port."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.bind(address)
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"{host!r} is no address that this machine can listen at: {reason(error)}.") from error
-
-
 def serve(folders, host, port=None, share=False):
     """Opens the page and waits for Ctrl-C.
 
@@ -162,7 +151,6 @@ def serve(folders, host, port=None, share=False):
         InputError: if it cannot listen there.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
-    check_host(host)
     page = build(folders).queue(max_size=64)
     try:
         _, local, public = page.launch(

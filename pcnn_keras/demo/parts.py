@@ -141,6 +141,8 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
         classes = classify(opened.classifier, completions.samples[None], opened.model.config.num_levels)
         return Result(opened, image, mask, float(temperature), int(seed), completions, classes, candidates)
 
+    if importance and temperature != 1:
+        raise InputError("Choosing by importance needs temperature 1.")
     if importance:
         candidates = CANDIDATES * count
         yield result(inpaint(opened.model, image, mask, count, temperature, seed, candidates=candidates).ranked(),

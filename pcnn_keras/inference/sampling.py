@@ -60,8 +60,8 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
             and nothing else depends on it. By default 32, on a GPU 256, with "raster" 64.
         progress: None, or a function that is called now and then with the share that is drawn, 0 to 1.
         candidates: None, or how many completions to draw, with the same noise as ever, of which
-            `num_samples` are kept by importance (see `importance`): for many candidates, at
-            temperature 1, draws from the model's joint distribution given what is visible.
+            `num_samples` are kept by importance (see `importance`): for many candidates draws from the
+            model's joint distribution given what is visible. Only at temperature 1.
         first: number of the first completion, below 2^31 - num_samples: with 16, those that follow the first 16.
 
     Returns:
@@ -80,6 +80,8 @@ def inpaint(model: PixelConstrainedCNN, image: Any, mask: Any, num_samples: int 
     if batch_size is not None:
         batch_size = expect_whole("batch_size", batch_size, 1, 2**31 - 1)
     temperature = _check_temperature(temperature)
+    if candidates is not None and temperature != 1:
+        raise InputError(f"`candidates` are weighed as draws at temperature 1. Received: temperature {temperature:g}.")
     if sampler not in SAMPLERS:
         raise InputError(f"`sampler` must be one of {', '.join(SAMPLERS)}. Received: {shown(sampler)}.")
     check_progress(progress)

@@ -141,7 +141,10 @@ def logits_layer(config, **kwargs):
 
 
 def prior_layers(prior):
-    """The layers of a prior's model in order: its gated blocks, and what makes logits of `h`."""
+    """The layers of a prior's model in order: its gated blocks, and what makes logits of `h`; no other has weights."""
+    for layer in prior.layers:
+        if layer.weights and not isinstance(layer, (GatedBlock, MaskedConv2D)):
+            raise TypeError(f"The fast sampler does not know the prior's layer {layer.name!r}.")
     blocks = [layer for layer in prior.layers if isinstance(layer, GatedBlock)]
     head = [layer for layer in prior.layers if isinstance(layer, MaskedConv2D)]
     return blocks, head

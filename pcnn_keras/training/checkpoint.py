@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from pcnn_keras.config import Config
+from pcnn_keras.data.masks import FUNCTION, PARAMETERS, parse_mask
 from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CHECKPOINT, replacing
 from pcnn_keras.training.run import expect_finite
@@ -35,6 +36,10 @@ class Checkpoint:
         self._path = run.folder / CHECKPOINT
         train, validation = (np.ascontiguousarray(part).data for part in (images.train, images.validation))
         self._fingerprint = zlib.crc32(validation, zlib.crc32(train))
+        for spec in run.config.masks:
+            if spec.partition(":")[0] not in (*PARAMETERS, FUNCTION):  # a file, which may be another by now
+                mask = parse_mask(spec, run.config.height, run.config.width)(0)
+                self._fingerprint = zlib.crc32(mask.data, self._fingerprint)
 
     def save(self, model, inside_epoch=False):
         """Keeps the run and what a step changes of a model; inside an epoch, what its metrics have added up, too."""
@@ -74,7 +79,7 @@ class Checkpoint:
             raise InputError(f"Resuming needs the run's own settings: `{name}` was {getattr(settings, name)}. "
                              f"Received: {getattr(config, name)}.")
         if fingerprint != self._fingerprint:
-            raise InputError("Resuming needs the images that the run was started with.")
+            raise InputError("Resuming needs the images and mask files that the run was started with.")
         if any(name not in arrays or arrays[name].shape != tuple(variable.shape) for variable, name in _named(model)):
             raise InputError(f"{self._path} cannot be read: its weights are of other shapes.")
         for variable, name in _named(model):

@@ -1,6 +1,5 @@
 """Training in bfloat16, where a processor has instructions for it."""
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +19,10 @@ def bfloat16():
     What convolutions and matrix products multiply, what comes of them and of the sums between them, and the gradients
     of kernels are rounded to 8 bits, and so is what Muon multiplies; weights, the optimizer's sums and losses stay
     float32. It holds for held-out images, too. TensorFlow rewrites the graphs by itself, and leaves them as they are
-    where the processor has no instructions for it; then a line on standard error says so.
+    where the processor has no instructions for it; then a line on the screen says so.
     """
     if not any(INSTRUCTIONS & set(line.split()) for line in _processor()):
-        print("This processor is not known to have bfloat16 instructions: training may be no faster.", file=sys.stderr)
+        print("This processor is not known to have bfloat16 instructions: training may be no faster.", flush=True)
     options = tf.config.optimizer.get_experimental_options()
     before = {name: options.get(name, False) for name in OPTIONS}
     tf.config.optimizer.set_experimental_options(OPTIONS)

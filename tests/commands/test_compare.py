@@ -49,6 +49,12 @@ def test_a_picture_has_the_curves(runs, tmp_path):
         assert len(picture.convert("RGB").getcolors(2**20)) > 20
 
 
+def test_a_run_in_its_first_epoch_has_nothing_to_compare(runs, tmp_path):
+    (tmp_path / "two" / "history.csv").unlink()
+    (tmp_path / "two" / "checkpoint.npz").touch()
+    assert compare("one", "two") == (2, "", "compare.py: The run in two has not come to the end of its first epoch.\n")
+
+
 @pytest.mark.parametrize("file, content", [
     ("history.csv", None), ("config.json", None), ("config.json", b"{"), ("history.csv", b""),
     ("history.csv", b"step\n5\n"), ("history.csv", b"step,loss\nfive,1,2\n"), ("history.csv", b"\xff\xfe")])

@@ -80,7 +80,8 @@ def test_nothing_of_an_earlier_run_is_left_beside_the_new(place, tmp_path):
     assert place("--image photos --mask left:2 left:4 --progression")[0] == 0
     assert (tmp_path / "samples" / "progression.png").exists()
     (tmp_path / "photos" / "b.jpg").unlink()
-    assert place("--image photos --mask left:2 --keep-best 1")[0] == 0
+    code, out, _ = place("--image photos --mask left:2 --keep-best 1")
+    assert code == 0 and "; 12 pictures of the run before are gone" in out
     assert {path.name for path in mine.parent.iterdir()} == {"grid.png", "1-1.png", mine.name}
     assert {path.name for path in (tmp_path / "samples").iterdir()} == {
         "grid.png", "samples.npz", "results.jsonl", "a", "c"}
@@ -270,7 +271,7 @@ def test_white_is_hidden_if_asked(place, tmp_path):
 
 
 def test_a_mask_file_that_hides_nothing_or_all_is_warned_of(place, tmp_path):
-    Image.new("L", (10, 8), 140).save(tmp_path / "grey.png")
+    Image.new("L", (10, 8), 200).save(tmp_path / "grey.png")
     code, out, errors = place("--image photos/a.png --mask grey.png left:5")
     assert code == 0
     assert errors == "sample.py: warning: mask grey.png hides nothing of photos/a.png.\n"

@@ -76,20 +76,24 @@ def choose(tmp_path, monkeypatch):
         Namespace(output=output, resume=resume), dataset)
 
 
-def test_a_run_takes_the_next_folder_and_resumes_the_last(choose):
-    for name in ("digits", "digits-2", "digits-3"):
-        with pytest.raises(InputError) if name == "digits" else open(os.devnull):
-            choose(resume=True)
-        assert choose() == Path("saved_models", name)
-        Path("saved_models", name).mkdir(parents=True)
+def test_a_run_takes_the_first_free_folder_and_resumes_the_one_of_the_latest_checkpoint(choose):
+    def begin(name, time):
+        path = Path("saved_models", name, "checkpoint.npz")
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (time, time))
+
+    Path("saved_models", "digits").mkdir(parents=True)  # as a model that ships: no run
+    for name in ("digits-of-mine-9", "mnist-7"):
+        begin(name, 9)
+    with pytest.raises(InputError, match="no run to resume"):
+        choose(resume=True)
+    for time, (expected, name) in enumerate((("digits-2", "digits-3"), ("digits-2", "digits-2"),
+                                             ("digits-4", "digits-007"))):
+        assert choose() == Path("saved_models", expected)
+        begin(name, time)
         assert choose(resume=True) == Path("saved_models", name)
     assert choose("mnist") == Path("saved_models", "mnist")
-
-
-def test_a_run_that_is_gone_leaves_a_gap(choose, tmp_path):
-    for name in ("digits", "digits-3", "digits-of-mine-9", "mnist-7"):
-        (tmp_path / "saved_models" / name).mkdir(parents=True)
-    assert choose() == Path("saved_models", "digits-4") and choose(resume=True) == Path("saved_models", "digits-3")
 
 
 def test_two_runs_that_start_together_take_two_folders(choose):
@@ -166,6 +170,22 @@ def test_colour_gets_its_levels_with_a_preset_for_grey_images_too(trained_with, 
     for more, num_levels in (("", 32), ("--num-levels 4", 4), ("--grayscale", 2)):
         config, *_ = trained_with(f"--dataset folder --data-dir . --output ../run --preset mnist {more}")
         assert config.num_levels == num_levels
+
+
+def test_what_may_be_unexpected_is_said_before_training(trained_with, tmp_path, capsys):
+    for i in range(11):
+        Image.new("L", (6, 6), 20 * i).save(tmp_path / f"{i}.png")
+    for flags, grey, judges in (("", True, False), ("--masks none left:2", True, True),
+                                ("--num-levels 4 --masks none blobs", False, False)):
+        trained_with(f"--dataset folder --data-dir . --output ../run {flags}")
+        out = capsys.readouterr().out
+        assert (("black and white" in out), ("blob masks" in out)) == (grey, judges)
+
+
+def test_masks_of_training_are_no_images_of_it(call_here, tmp_path):
+    Image.new("L", (6, 6)).save(tmp_path / "mask.png")
+    code, _, errors = call_here("train.py --dataset folder --data-dir . --output ../run --masks mask.png")
+    assert code == 2 and "Mask mask.png lies in --data-dir" in errors and errors.count("\n") == 1
 
 
 def test_ctrl_c_after_training_says_where_the_model_is_and_how_to_go_on(call_here, tmp_path, monkeypatch):

@@ -48,7 +48,9 @@ def test_random_masks():
     assert (mask(0) != mask(1)).any() and (mask(5) == mask(5)).all()
     blobs = parse_mask("blobs:2,1,2", 8, 8)
     np.testing.assert_array_equal(blobs(3), pcnn.random_blob_masks(1, 8, 8, 2, 1, 2, seed=3)[0])
-    assert parse_mask("blobs", 28, 28)(1).sum() > 0
+    mask = parse_mask("blobs", 28, 28)(1)
+    assert mask.sum() > 0
+    np.testing.assert_array_equal(mask, parse_mask("blobs:4,2,7", 28, 28)(1))  # the paper's
 
 
 @pytest.mark.parametrize("spec", [
@@ -80,6 +82,13 @@ def test_mask_from_an_image_file(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(pcnn.InputError, match="text.png"):
         parse_mask(str(tmp_path / "text.png"), 4, 4)
+
+
+def test_a_photo_is_no_mask():
+    painted = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8, 1)  # half of it between dark and bright
+    with pytest.raises(pcnn.InputError, match="photo.jpg is none: more than 25% of its pixels"):
+        fit_mask("photo.jpg", painted, 8, 8)
+    fit_mask("soft.png", np.where(np.arange(64).reshape(8, 8, 1) % 4, 255, painted), 8, 8)
 
 
 def test_white_may_be_hidden_in_a_file_and_a_pixel_is_visible_if_half_of_it_is(tmp_path):

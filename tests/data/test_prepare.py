@@ -86,7 +86,10 @@ def test_auto_leaves_images_of_mnist_as_they_are_and_other_models_pictures_uncro
     page = photo()
     turned = prepare(255 - digit(), MNIST, "auto")
     assert "turned round" in turned.done and (turned.image()[:, 0] == 0).all()
-    assert prepare(page, MNIST, "auto").done and not prepare(page, MNIST.replace(dataset="celeba"), "auto").done
+    assert prepare(page, MNIST, "auto").done == turned.done
+    other = MNIST.replace(dataset="celeba")
+    assert prepare(page, other, "auto").done == "cropped around the centre to 600 x 600 of 700 x 600 pixels"
+    assert not prepare(page[:, :600], other, "auto").done
     for config, way in ((MNIST.replace(dataset="fashion_mnist"), "auto"), (MNIST, "none")):
         np.testing.assert_array_equal(prepare(page, config, way).image(), resize(page, 28, 28))
 

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import pcnn_keras as pcnn
-from pcnn_keras.commands.demo import find_models
+from pcnn_keras.commands.demo import check_host, find_models
 from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.pixels import to_bytes
 from pcnn_keras.demo import parts as demo_parts
@@ -324,9 +324,6 @@ def test_a_number_says_on_the_page_what_it_does_not_take():
 
 @pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no such host", "x" * 300])
 def test_an_address_that_is_none_of_this_machines_is_said(host, folder):
-    pytest.importorskip("gradio")
-    from pcnn_keras.demo.page import check_host
-
     check_host("127.0.0.1")
     with pytest.raises(pcnn.InputError, match="no address that this machine can listen at"):
         check_host(host)

@@ -70,9 +70,12 @@ def test_signatures_answer_as_python_does(tiny_models, loaded, kind):
 
 
 def test_types_are_those_of_the_interface(loaded):
-    signature = loaded().signatures["inpaint"]
-    assert {name: spec.dtype for name, spec in signature.structured_outputs.items()} == {
-        "samples": tf.int32, "log_likelihood": tf.float32, "draw": tf.int32}
+    signatures = loaded().signatures
+    for name, types in {"inpaint": {"samples": tf.int32, "log_likelihood": tf.float32, "draw": tf.int32},
+                        "log_likelihood": {"log_likelihood": tf.float32},
+                        "pixel_probabilities": {"probabilities": tf.float32}}.items():
+        assert {each: spec.dtype for each, spec in signatures[name].structured_outputs.items()} == types
+    signature = signatures["inpaint"]
     assert set(signature.structured_input_signature[1]) == {"image", "mask", "num_samples", "temperature", "seed"}
 
 

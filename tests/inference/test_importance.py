@@ -63,6 +63,11 @@ def test_candidates_are_at_least_the_samples(tiny, candidates):
         pcnn.inpaint(tiny, np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int), 4, candidates=candidates)
 
 
+def test_candidates_go_with_temperature_1_alone(tiny):
+    with pytest.raises(pcnn.InputError, match="temperature 0.5"):
+        pcnn.inpaint(tiny, np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int), 4, 0.5, candidates=8)
+
+
 def test_effective_sample_size():
     assert effective_sample_size(np.zeros(8)) == pytest.approx(8)
     assert effective_sample_size(np.array([0.0, -1000, -1000])) == pytest.approx(1)

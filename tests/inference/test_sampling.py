@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ from pcnn_keras.inference.inputs import read_inputs
 from pcnn_keras.inference.likelihood import teacher_forced
 from pcnn_keras.inference.sampling import Completions
 from pcnn_keras.network.masked import MaskedConv2D
+from pcnn_keras.network.networks import prior_layers
 
 DIGITS = ROOT / "saved_models" / "digits"
 
@@ -180,6 +182,12 @@ def test_a_broken_row_is_noticed(damage):
         fast = pcnn.inpaint(model, images, masks, 4).samples
     with pytest.raises(AssertionError):
         assert_same_draws(model, images, masks, fast, raster, 0, 1.0)
+
+
+def test_a_layer_that_the_fast_sampler_does_not_know_is_not_left_out():
+    inputs = keras.Input((2, 2, 1))
+    with pytest.raises(TypeError, match="'mine'"):
+        prior_layers(keras.Model(inputs, keras.layers.Dense(1, name="mine")(inputs)))
 
 
 def test_draws_depend_on_seed_and_number_alone(tiny):

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from conftest import CONFIG, IMAGES
+from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.errors import InputError
@@ -90,6 +91,20 @@ def test_a_constant_rate_may_change_on_the_way(tmp_path):
             checkpoint.save(model)
     checkpoint.restore(model)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
+
+
+def test_a_mask_file_that_has_changed_is_a_mistake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = CONFIG.replace(masks=("blobs", "mask.png"))
+    for grey in (255, 0):
+        Image.new("L", (config.width, config.height), grey).save("mask.png")
+        checkpoint, model = Checkpoint(Run(tmp_path, config), IMAGES), pcnn.build_model(config)
+        compile_model(model, 10)
+        if grey:
+            checkpoint.save(model)
+            checkpoint.restore(model)
+    with pytest.raises(InputError, match="mask files that the run was started with"):
+        checkpoint.restore(model)
 
 
 def test_weights_that_are_no_numbers_are_never_kept(new_run):
