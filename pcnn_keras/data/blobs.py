@@ -48,7 +48,8 @@ def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 
         int32 tensor `(batch, height, width, 1)`, 1 = visible.
 
     Raises:
-        InputError: if a number is out of range.
+        InputError: if a number is out of range: of blobs and of iterations at most `MOST_BLOBS`; or if these would be
+            too many masks for memory.
     """
     batch, height, width = (expect_whole(name, value, 1, 2**31 - 1)
                             for name, value in (("batch", batch), ("height", height), ("width", width)))

@@ -34,7 +34,11 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 
 class Splits(NamedTuple):
-    """The three parts of a data set: arrays that begin with an axis of images."""
+    """The three parts of a data set: arrays that begin with an axis of images.
+
+    Of images uint8 `(n, height, width, channels)`, bytes 0 … 255 as `load_images` gives them, or levels
+    0 … num_levels - 1 as `train` takes them, also of other types of whole numbers.
+    """
 
     train: np.ndarray
     validation: np.ndarray
@@ -66,7 +70,7 @@ def load_images(dataset: str, data_dir: Path | str | None = None, size: int | No
 
     Raises:
         InputError: if the set is unknown, damaged, too small, of mixed or large sizes without `size`,
-            or neither prepared nor within reach.
+            neither prepared nor within reach, or larger than memory.
     """
     if not isinstance(dataset, str):
         raise InputError(f"The data set must be named. Received: {shown(dataset)}.")

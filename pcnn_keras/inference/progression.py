@@ -10,7 +10,7 @@ come later, as always.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -41,24 +41,10 @@ class Progression(NamedTuple):
     probabilities: np.ndarray
 
 
-def probability_progression(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike,
+def probability_progression(model: PixelConstrainedCNN, image: Any, mask: Any,
                             sample: ArrayLike | None = None, num_stages: int | None = 6, num_continuations: int = 64,
                             seed: int = 0, progress: Callable[[float], None] | None = None) -> Progression:
     """Follows a completion and says what is known of each pixel at stages on the way.
-
-    All of `progression_stages` at once, with the same arguments and errors.
-
-    Returns:
-        `Progression`.
-    """
-    stages = list(progression_stages(model, image, mask, sample, num_stages, num_continuations, seed, progress))
-    return Progression(stages[0].sample, *(np.stack(field) for field in list(zip(*stages))[1:]))
-
-
-def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: ArrayLike,
-                       sample: ArrayLike | None = None, num_stages: int | None = 6, num_continuations: int = 64,
-                       seed: int = 0, progress: Callable[[float], None] | None = None) -> Iterator[Progression]:
-    """Follows a completion stage by stage, and hands out each stage when it is done.
 
     Args:
         model: a `PixelConstrainedCNN`.
@@ -66,19 +52,33 @@ def progression_stages(model: PixelConstrainedCNN, image: ArrayLike, mask: Array
         sample: the completion to follow, levels `(height, width, channels)`, or None: the first that
             `inpaint` draws with this seed.
         num_stages: at least 2. The first is before anything is drawn, the last when all is; the
-            hidden pixels are shared out evenly between them, in raster order. None: a stage for each
+            hidden pixels are shared out evenly between them, in the order of drawing. None: a stage for each
             row that has hidden pixels, when it is drawn.
         num_continuations: over how many the probabilities are averaged; their standard error is at
             most 1 / (2 sqrt(num_continuations)).
         seed: from 0 to 2^63 - 1. The continuations have a seed of their own, drawn from it.
         progress: as in `inpaint`.
 
-    Yields:
-        `Progression` of one stage, without the axis of stages.
+    Returns:
+        `Progression` of all stages, see `progression_stages` for one at a time.
 
     Raises:
         InputError: if an argument is out of range or does not fit the model, or if Keras does not run on
             TensorFlow.
+    """
+    stages = list(progression_stages(model, image, mask, sample, num_stages, num_continuations, seed, progress))
+    return Progression(stages[0].sample, *(np.stack(field) for field in list(zip(*stages))[1:]))
+
+
+def progression_stages(model: PixelConstrainedCNN, image: Any, mask: Any,
+                       sample: ArrayLike | None = None, num_stages: int | None = 6, num_continuations: int = 64,
+                       seed: int = 0, progress: Callable[[float], None] | None = None) -> Iterator[Progression]:
+    """Follows a completion stage by stage, and hands out each stage when it is done.
+
+    Args and errors: as `probability_progression`.
+
+    Yields:
+        `Progression` of one stage, without the axis of stages.
     """
     if num_stages is not None:
         expect_whole("num_stages", num_stages, 2, 10**6)

@@ -30,11 +30,14 @@ class PixelConstrainedCNN(keras.Model):
     Inputs (a dict):
         image: float32 `(batch, height, width, channels)` in [0, 1], all pixels.
         conditioning: float32 `(batch, height, width, channels + 1)`: hidden pixels at 0, and the
-            mask (1 = visible) appended. With slices, both are those of one slice: see `data.slices`.
+            mask (1 = visible) appended.
 
-    Outputs (a dict), each float32 `(batch, height, width, channels, num_levels)`:
+    Outputs (a dict), each float32 `(batch, height, width, channels, num_levels)`, logits in nats:
         logits: of p(x_i | x_<i, c).
         conditional_logits: of the conditioning network alone, p(x_i | c).
+
+    With slices, "image" and the outputs are of one slice, and "conditioning", of the shape `config.conditioning_shape`,
+    is of the whole image, as `data.slices.network_inputs` lays it out.
 
     Attributes:
         config: the `Config`.
@@ -82,6 +85,12 @@ def build_model(config: Config) -> PixelConstrainedCNN:
 
     Weights are drawn from `config.seed`, whatever was drawn before; a caller's own random numbers
     go on as if nothing had been drawn.
+
+    Args:
+        config: its `Config`.
+
+    Returns:
+        A `PixelConstrainedCNN`, not compiled.
 
     Raises:
         InputError: if `config` is no `Config`.

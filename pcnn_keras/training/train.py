@@ -67,7 +67,7 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
     Raises:
         InputError: if the folder cannot be written, is being written by another run, has too little
             space, holds a model and `resume` is False, or holds a run with other settings (some may
-            differ, see `Config.obstacle`), other images or more steps than asked for; if images or
+            differ, see `Config.obstacle`), other images or mask files or more steps than asked for; if images, masks or
             initial weights do not fit the settings, or images cannot be shared out among the devices;
             if Keras does not run on TensorFlow.
         Stopped: if the run cannot go on: Ctrl-C, SIGTERM or SIGHUP, a loss that is not a number, a full
