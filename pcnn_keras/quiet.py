@@ -36,7 +36,8 @@ def silence() -> Iterator[None]:
 
 def bars_on_terminals():
     """`with bars_on_terminals():` keeps off stderr what libraries draw of a download, unless that is a terminal."""
-    return nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
+    terminal = sys.stderr and not sys.stderr.closed and sys.stderr.isatty()
+    return nullcontext() if terminal else redirect_stderr(io.StringIO())
 
 
 def import_tensorflow() -> ModuleType:

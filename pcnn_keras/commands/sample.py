@@ -231,7 +231,7 @@ def main():
               f"{written[1].name} has all.")
     tell(first_rows)
     folders = ", and a folder of pictures for each image" if cases.files else ""
-    gone = f"; {removed} pictures of the run before are gone (another --output keeps them)" * bool(removed)
+    gone = f"; pictures of the run before that are gone: {removed} (another --output keeps them)" * bool(removed)
     print(f"Wrote {', '.join(str(flags.output / path.name) for path in written)}{folders}{gone}.")
     if cases.failed:
         raise cases.left_out()

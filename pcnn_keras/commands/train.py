@@ -11,6 +11,7 @@ from pcnn_keras.commands.datasets import remember, remembered
 from pcnn_keras.commands.flags import Parser, number
 from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
+from pcnn_keras.data.images import list_images
 from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.sources import is_of_files
 from pcnn_keras.errors import InputError, Stopped
@@ -80,12 +81,12 @@ def choose_output(flags, dataset):
         raise InputError("--resume needs --dataset or --output to find the run.")
     first = Path("saved_models", dataset)
     if not flags.resume:
-        names = chain([dataset], (f"{dataset}-{number}" for number in count(2)))
+        names = chain([first.name], (f"{first.name}-{number}" for number in count(2)))
         return next(path for path in map(first.with_name, names) if not os.path.lexists(path))
     begun = [path for path in first.parent.glob(f"*/{CHECKPOINT}")
-             if re.fullmatch(re.escape(dataset) + "(-[0-9]+)?", path.parent.name)]
+             if re.fullmatch(re.escape(first.name) + "(-[0-9]+)?", path.parent.name)]
     if not begun:
-        raise InputError(f"There is no run to resume in {first}.")
+        raise InputError(f"There is no run of {dataset} to resume in {first.parent}.")
     return max(begun, key=os.path.getmtime).parent
 
 
@@ -122,7 +123,8 @@ def start(flags):
     side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
     for spec in config.replace(**given(flags), **side).masks:
         is_file = mask_kind(spec).name == "file"
-        if is_file and of_files and _is_looked_at(Path(spec).resolve(), Path(flags.data_dir).resolve()):
+        if is_file and of_files and not flags.resume and Path(spec).resolve() in {
+                path.resolve() for path in list_images(flags.data_dir, below=True)}:
             raise InputError(f"Mask {spec} lies in --data-dir {flags.data_dir}: it would be taken for an image.")
     return config, output
 
@@ -186,13 +188,15 @@ def main():
 
 def announce(config, images, begun):
     """On what it trains, and what may be unexpected: few steps on own images, black and white, who judges."""
-    gpus = len(import_tensorflow().config.list_physical_devices("GPU"))
+    import tensorflow as tf
+
+    gpus = len(tf.config.list_physical_devices("GPU"))
     print(f"GPUs that TensorFlow finds: {gpus}" + "; training on the CPU." * (not gpus), flush=True)
     steps = config.steps_in_epoch(images) * config.epochs
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
         print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
               "trained model: --weights MODEL.", flush=True)
-    if config.dataset == "folder" and config.channels == 1 and config.num_levels == 2:
+    if config.dataset == "folder" and not begun and config.channels == 1 and config.num_levels == 2:
         print("2 levels are black and white; for shades of grey: --num-levels 16.", flush=True)
     if all(mask_kind(spec).name != "blobs" for spec in config.masks):
         print("Held-out images, which the best weights go by, have blob masks, as in every run; this one's --masks are "

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pcnn_keras.config import MOST_BLOBS, MOST_VALUES, Config
-from pcnn_keras.data.images import pixels_of, read_image
+from pcnn_keras.data.images import pixels_of
 from pcnn_keras.data.prepare import Picture, centre_picture
 from pcnn_keras.errors import InputError, expect_whole, shown
 
@@ -24,7 +24,8 @@ FUNCTION = "function"
 
 
 MOST_GREY = 1 / 4
-"""Of the pixels of a mask that was painted, that may be between dark and bright, 64 to 191: photos have more."""
+"""Of the pixels of a mask that was painted, that may be between dark and bright, 64 to 191: photos have more, and so do
+red and green."""
 
 
 class MaskKind(NamedTuple):
@@ -60,7 +61,7 @@ def parse_mask(spec: str, height: int, width: int) -> Callable[[int], np.ndarray
     drawn: dict[str, Callable] = {"random": _random_pixels, "blobs": _blobs}
     if kind.name not in drawn:
         if kind.name == "file":
-            mask = fit_mask(spec, read_image(spec, channels=1), height, width)
+            mask = mask_of(spec, height, width)(0)
         else:
             mask = _fixed_mask(kind, height, width)
         if mask is None:
@@ -172,12 +173,14 @@ def mask_of(mask: Any, height: int, width: int, hides: bool = False) -> Callable
         A function of a seed, an int, and of the `Picture` that the mask is for, or None: as `fit_mask`.
 
     Raises:
-        InputError: as `parse_mask`; from the function, as `fit_mask`.
+        InputError: as `parse_mask`, or if more of it than `MOST_GREY` is between; from the function, as `fit_mask`.
     """
     if isinstance(mask, str) and mask_kind(mask).name != "file":
         make = parse_mask(mask, height, width)
         return lambda seed, picture=None: make(seed)
     painted, name = pixels_of("mask", mask, 1), mask if isinstance(mask, (str, Path)) else "given"
+    if ((painted >= 64) & (painted < 192)).mean() > MOST_GREY:
+        raise InputError(f"Mask {name} is no mask: more than {MOST_GREY:.0%} of it is neither dark nor bright.")
     return lambda seed, picture=None: fit_mask(name, painted, height, width, picture, hides)
 
 
@@ -197,10 +200,8 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
         int32 `(height, width, 1)`, 1 = visible.
 
     Raises:
-        InputError: if the mask is of none of these sizes, or more of it than `MOST_GREY` is grey.
+        InputError: if the mask is of none of these sizes.
     """
-    if (np.abs(painted - 127.5) < 64).mean() > MOST_GREY:
-        raise InputError(f"Mask {name} is none: more than {MOST_GREY:.0%} of its pixels are neither dark nor bright.")
     if picture and painted.shape[:2] == picture.size:
         way = picture
     elif painted.shape[0] * width == painted.shape[1] * height:

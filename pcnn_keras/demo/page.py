@@ -57,7 +57,7 @@ def build(folders):
                     count = gr.Slider(1, MOST, 32, step=1, label="Completions", elem_id="count")
                     importance = gr.Checkbox(False, label="Choose by importance", elem_id="importance", info=(
                         f"Draws {CANDIDATES} times as many and keeps those that are likelier as whole pictures than as "
-                        "completions."))
+                        "completions. At temperature 1."))
                     with gr.Row(elem_classes="narrow"):
                         temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", min_width=170)
                         seed = gr.Number(0, precision=0, minimum=0, maximum=handlers.LARGEST_SEED, label="Seed",

@@ -22,7 +22,7 @@ class Checkpoint:
     """The file of one run.
 
     Args:
-        run: the `Run`, whose settings and images those of the file have to be.
+        run: the `Run`, whose settings, images and mask files those of the file have to be.
         images: levels that it trains on, `sources.Splits`.
         writes: False where another process writes the file.
 
@@ -64,7 +64,7 @@ class Checkpoint:
             What the metrics of an interrupted epoch had added up, arrays; empty between epochs.
 
         Raises:
-            InputError: if the file cannot be read, or is of a run with other settings or images.
+            InputError: if the file cannot be read, or is of a run with other settings, images or mask files.
         """
         try:
             with np.load(self._path, allow_pickle=False) as file:

@@ -86,6 +86,7 @@ train.py --dataset digits --masks upper:2
 train.py --dataset digits --preset nothing
 sample.py --model untrained --dataset digits --prepare digit
 sample.py --model untrained --mask-hides
+sample.py --model untrained --candidates 8 --temperature 0.5
 sample.py --model untrained --mask bottom:1 --mask-hides
 train.py --config damaged/config.json
 train.py --config missing/config.json

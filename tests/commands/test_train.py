@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, run_here, save_model
 from PIL import Image
 
@@ -19,6 +20,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.data.sources import load_model_images
 from pcnn_keras.errors import InputError
 from pcnn_keras.evaluation.visible import load_bound
+from pcnn_keras.quiet import import_tensorflow
 
 
 def test_training_and_then_sampling_leave_what_the_interface_promises(call_here, tmp_path):
@@ -86,7 +88,7 @@ def test_a_run_takes_the_first_free_folder_and_resumes_the_one_of_the_latest_che
     Path("saved_models", "digits").mkdir(parents=True)  # as a model that ships: no run
     for name in ("digits-of-mine-9", "mnist-7"):
         begin(name, 9)
-    with pytest.raises(InputError, match="no run to resume"):
+    with pytest.raises(InputError, match="no run of digits to resume"):
         choose(resume=True)
     for time, (expected, name) in enumerate((("digits-2", "digits-3"), ("digits-2", "digits-2"),
                                              ("digits-4", "digits-007"))):
@@ -94,6 +96,10 @@ def test_a_run_takes_the_first_free_folder_and_resumes_the_one_of_the_latest_che
         begin(name, time)
         assert choose(resume=True) == Path("saved_models", name)
     assert choose("mnist") == Path("saved_models", "mnist")
+    assert choose("emnist/letters") == Path("saved_models", "emnist", "letters")  # a set of TFDS that has several
+    begin("emnist/letters", 9)
+    assert choose("emnist/letters") == Path("saved_models", "emnist", "letters-2")
+    assert choose("emnist/letters", resume=True) == Path("saved_models", "emnist", "letters")
 
 
 def test_two_runs_that_start_together_take_two_folders(choose):
@@ -179,6 +185,8 @@ def test_what_may_be_unexpected_is_said_before_training(trained_with, tmp_path, 
                                 ("--num-levels 4 --masks none blobs", False, False)):
         trained_with(f"--dataset folder --data-dir . --output ../run {flags}")
         out = capsys.readouterr().out
+        assert tf.config.experimental.tensor_float_32_execution_enabled()  # a matter of training's own speed
+        assert not import_tensorflow().config.experimental.tensor_float_32_execution_enabled()
         assert (("black and white" in out), ("blob masks" in out)) == (grey, judges)
 
 

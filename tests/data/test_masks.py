@@ -86,9 +86,9 @@ def test_mask_from_an_image_file(tmp_path):
 
 def test_a_photo_is_no_mask():
     painted = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8, 1)  # half of it between dark and bright
-    with pytest.raises(pcnn.InputError, match="photo.jpg is none: more than 25% of its pixels"):
-        fit_mask("photo.jpg", painted, 8, 8)
-    fit_mask("soft.png", np.where(np.arange(64).reshape(8, 8, 1) % 4, 255, painted), 8, 8)
+    with pytest.raises(pcnn.InputError, match="no mask: more than 25% of it"):
+        mask_of(Image.fromarray(painted[..., 0]), 8, 8)
+    mask_of(Image.fromarray(np.where(np.arange(64).reshape(8, 8) % 4, 255, painted[..., 0]).astype(np.uint8)), 8, 8)
 
 
 def test_white_may_be_hidden_in_a_file_and_a_pixel_is_visible_if_half_of_it_is(tmp_path):

@@ -186,6 +186,8 @@ def test_by_importance_some_of_many_are_shown(results, opened):
     np.testing.assert_array_equal(result.completions.draw, expected.draw)
     assert "--num-samples 5 --temperature 1.0 --seed 7 --candidates 20 --keep-best 3" in demo_parts.command(result, 3)
     assert "--candidates" not in demo_parts.command(results[1], 3)
+    with pytest.raises(pcnn.InputError, match="temperature 1"):
+        next(demo_parts.complete(opened, image, mask, 5, 0.5, 7, importance=True))
 
 
 @pytest.mark.parametrize("spec, count, temperature, seed", [
