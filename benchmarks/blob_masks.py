@@ -1,6 +1,6 @@
 """Blob masks a second, 28 x 28 and the paper's numbers, against Algorithm 1 read literally.
 
-`python benchmarks/blob_masks.py`
+`python benchmarks/blob_masks.py`, with `requirements-test.txt` installed: the literal reading is that of the tests.
 """
 
 import random

@@ -1,7 +1,7 @@
 """The page of `pcnn_keras.demo`: seconds until the first completions and until all of them are in the browser's hands.
 
 `python benchmarks/demo.py [MODEL]`, with requirements-demo.txt installed. The server runs in a process of its own and
-is asked as the page asks it; `inpaint` alone and one full forward pass over as many images are timed in the same run.
+is asked as the page asks it; `inpaint` alone is timed in the same run.
 """
 
 import statistics
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import MNIST, Program, in_turn, machine, occluded_draw, whole_pass
+from common import MNIST, Program, in_turn, machine, occluded_draw
 
 import pcnn_keras as pcnn
 
@@ -45,7 +45,7 @@ def main():
     config = model.config
     image, mask = occluded_draw(model)
     print(machine())
-    print(f"{'top 75 % hidden':20}{'first shown':>12}{'all shown':>12}{'inpaint':>12}{'a pass':>12}")
+    print(f"{'top 75 % hidden':20}{'first shown':>12}{'all shown':>12}{'inpaint':>12}")
     with serve("--model", folder) as address:
         client = Client(address, verbose=False)
         for count in (1, 16, 64):
@@ -53,9 +53,8 @@ def main():
             ask(client, folder, value, count, 0)
             first, last = (statistics.median(each)
                            for each in zip(*(ask(client, folder, value, count, seed) for seed in range(RUNS))))
-            alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n),
-                            one=whole_pass(model, image, mask, count))
-            seconds = (first, last, alone["draw"], alone["one"])
+            alone = in_turn(RUNS, draw=lambda n=count: pcnn.inpaint(model, image, mask, n))["draw"]
+            seconds = (first, last, alone)
             print(f"{count:3} completions     " + "".join(f"{each:10.2f} s" for each in seconds), flush=True)
 
 

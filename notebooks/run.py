@@ -15,7 +15,9 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOK = "notebooks/inpainting.ipynb"
-WITHOUT = (".git", ".venv*", "*cache*")
+WITHOUT = (".git", ".venv*", "*cache*", "checkpoint.npz", "last.keras", "tensorboard", "samples", "runs")
+"""What a checkout may hold of its user's, and the notebook needs no copy of."""
+
 SIGN = "<!-- notebook -->"
 
 

@@ -40,6 +40,7 @@ def main():
     with zipfile.ZipFile(flags.source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts["model.weights.h5"] = halved(parts["model.weights.h5"])
+    flags.target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(flags.target, "w") as archive:  # uncompressed: Keras would unpack it anew at each seek
         for name, content in parts.items():
             archive.writestr(name, content)

@@ -32,6 +32,12 @@ from pcnn_keras.errors import InputError, shown
 LARGEST_SEED = 2**53 - 1
 """The largest integer that a browser's numbers hold exactly."""
 
+CHANGED, DRAWING = "The picture has changed: rub out a part of it, or take a mask, and press Complete.", "Drawing …"
+"""What is said where no completions are."""
+
+MOST_WAITING = 20
+"""Drawings that may wait for their turn: each takes one of Gradio's forty threads."""
+
 DOWNLOADS, KEPT = "completions-", 3600
 """How folders of downloads begin, and how many seconds they are kept."""
 
@@ -65,8 +71,16 @@ class Turns:
     def begin(self):
         """A new turn: a function that says whether it is still the last one."""
         self._last += 1
+        return self.current()
+
+    def current(self):
+        """The same of the turn that is the last one now."""
         mine = self._last
         return lambda: mine == self._last
+
+
+class Abandoned(Exception):
+    """A drawing is not the last one of its session any more."""
 
 
 def stop(drawings, playings):
@@ -88,21 +102,25 @@ def show(result, kept, chosen):
             command(result, kept), chosen)
 
 
-def hide(result, kept, chosen):
-    return show(result, kept, chosen) if result else gr.skip()
+def hide(result, kept, chosen, drawings):
+    """Only the likeliest; files to download, which hold more or fewer, go."""
+    is_last = drawings.current()
+    answer = (*show(result, kept, chosen), gr.File(visible=False)) if result else gr.skip()
+    return answer if is_last() else gr.skip()  # the picture has changed, or more was drawn, meanwhile
 
 
-def show_all(result, chosen):
+def show_all(result, chosen, drawings):
     if not result:
         return gr.skip()
     drawn = len(result.completions.draw)
-    return gr.Slider(value=drawn), *show(result, drawn, chosen)
+    answer = hide(result, drawn, chosen, drawings)
+    return (gr.Slider(value=drawn), *answer) if isinstance(answer, tuple) else answer
 
 
-def forget(drawings, playings):
-    """Completions of a picture that has changed go: no result, nothing shown."""
+def forget(drawings, playings, said=CHANGED):
+    """Completions of a picture that has changed go: no result, nothing shown but what is said in their place."""
     stop(drawings, playings)
-    return None, '<p role="status">The picture has changed: press Complete.</p>', "", "", 0, "", gr.File(visible=False)
+    return None, f'<p role="status">{said}</p>', "", "", 0, "", gr.File(visible=False)
 
 
 def repaint(drawings, playings):
@@ -119,15 +137,24 @@ def pressed(event, count):
 
 
 @in_words()
-def choose_completion(result, kept, playings, event: gr.EventData):
+def choose_completion(result, kept, drawings, playings, event: gr.EventData):
     playings.begin()
-    return show(result, kept, pressed(event, kept)) if result else gr.skip()
+    is_last = drawings.current()
+    answer = show(result, kept, pressed(event, kept)) if result else gr.skip()
+    return answer if is_last() else gr.skip()
+
+
+def expect_drawn(result):
+    """An `InputError` if nothing is drawn."""
+    if not result:
+        raise InputError("Nothing is drawn: press Complete first.")
 
 
 def play(result, chosen, playings):
     is_last = playings.begin()
     with in_words():
-        for stage in progression(result, chosen) if result else ():
+        expect_drawn(result)
+        for stage in progression(result, chosen):
             if not is_last():
                 return
             yield stage
@@ -135,8 +162,7 @@ def play(result, chosen, playings):
 
 @in_words()
 def download(result, kept):
-    if not result:
-        return gr.skip()
+    expect_drawn(result)
     home = Path(os.environ["GRADIO_TEMP_DIR"])
     for old in home.glob(f"{DOWNLOADS}*"):
         if time.time() - old.stat().st_mtime > KEPT:
@@ -154,6 +180,7 @@ class ModelHandlers:
 
     def __init__(self, folders):
         self._folders, self._locks = folders, {name: Lock() for name in folders}
+        self._drawing = Lock()  # one at a time, whoever asks: each has all cores
 
     def _open(self, name):
         if not (isinstance(name, str) and name in self._folders):
@@ -167,15 +194,15 @@ class ModelHandlers:
     @in_words()
     def choose_model(self, name, drawings, playings):
         opened = self._open(name)
-        stop(drawings, playings)
         return (example_buttons(opened), first_canvas(opened),
-                gr.Dropdown(choices=presets(opened.model.config), value=None), None)
+                gr.Dropdown(choices=presets(opened.model.config), value=None), None,
+                *forget(drawings, playings, DRAWING))
 
     @in_words()
     def choose_example(self, name, spec, drawings, playings, event: gr.EventData):
         opened = self._open(name)
-        stop(drawings, playings)
-        return first_canvas(opened, pressed(event, len(opened.examples)), spec)
+        return (first_canvas(opened, pressed(event, len(opened.examples)), spec),
+                *forget(drawings, playings, DRAWING))
 
     @in_words()
     def upload(self, name, path, way):
@@ -210,12 +237,22 @@ class ModelHandlers:
     def draw_completions(self, name, value, count, temperature, seed, importance, drawings, playings):
         playings.begin()
         is_last = drawings.begin()
-        with in_words():
+
+        def go_on(_=None):
+            if not is_last():
+                raise Abandoned
+
+        with in_words(), contextlib.suppress(Abandoned):
             opened = self._open(name)
             image, mask = painted(value, opened.model.config)
-            for result in complete(opened, image, mask, count, temperature, seed, importance):
-                if not is_last():
-                    return
+            steps = complete(opened, image, mask, count, temperature, seed, importance, go_on)
+            while True:
+                with self._drawing:
+                    go_on()
+                    if not (step := next(steps, None)):
+                        break
+                go_on()
+                result, is_last = step, drawings.begin()  # what is shown of an earlier result comes too late
                 drawn = len(result.completions.draw)
                 slider = gr.Slider(maximum=max(drawn, 2), value=drawn, interactive=drawn > 1)
                 yield result, slider, *show(result, drawn, 0), "", gr.File(visible=False)

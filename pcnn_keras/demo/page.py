@@ -85,25 +85,27 @@ def build(folders):
         latest = {"trigger_mode": "always_last"}  # what is pressed while it runs comes after it
         drawing = {"fn": models.draw_completions,
                    "inputs": [model, picture, count, temperature, seed, importance, *turns],
-                   "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal", **latest}
+                   "outputs": [result, kept, *shown, moving, files], "show_progress": "minimal",
+                   "concurrency_limit": handlers.MOST_WAITING, **latest}
         page.load(**drawing)
         go.click(handlers.stop, turns, show_progress="hidden", api_visibility="private").success(
             **drawing, api_name="complete")
-        model.change(models.choose_model, [model, *turns], [examples, picture, preset, masked]).success(**drawing)
-        others.click(handlers.next_seed, [seed, *turns], seed).success(**drawing)
-        examples.select(models.choose_example, [model, preset, *turns], picture, trigger_mode="multiple").success(
-            **drawing)
         painted, forgotten = [picture, preset, masked], [result, *shown, moving, files]
+        model.change(models.choose_model, [model, *turns], [examples, *painted, *forgotten]).success(**drawing)
+        others.click(handlers.next_seed, [seed, *turns], seed).success(**drawing)
+        examples.select(models.choose_example, [model, preset, *turns], [picture, *forgotten],
+                        trigger_mode="multiple").success(**drawing)
         forgetting = {"fn": handlers.forget, "inputs": turns, "outputs": forgotten, "show_progress": "hidden"}
         upload_button.upload(models.upload, [model, upload_button, way], painted).success(**forgetting)
         blank_button.click(models.blank, model, painted).success(**forgetting)
         blobs_button.click(models.set_blobs, [model, picture], painted).success(**forgetting)
         preset.input(models.set_mask, [model, picture, preset, masked, *turns], [picture, masked, *forgotten])
         picture.input(handlers.repaint, turns, [preset, masked, *forgotten], show_progress="hidden", **latest)
-        kept.input(handlers.hide, [result, kept, chosen], shown, show_progress="hidden", **latest)
-        all_button.click(handlers.show_all, [result, chosen], [kept, *shown], show_progress="hidden")
-        tiles.select(handlers.choose_completion, [result, kept, turns[1]], shown, show_progress="hidden")
-        play_button.click(handlers.play, [result, chosen, turns[1]], moving, show_progress="hidden", **latest)
+        kept.input(handlers.hide, [result, kept, chosen, turns[0]], [*shown, files], show_progress="hidden", **latest)
+        all_button.click(handlers.show_all, [result, chosen, turns[0]], [kept, *shown, files], show_progress="hidden")
+        tiles.select(handlers.choose_completion, [result, kept, *turns], shown, show_progress="hidden",
+                     trigger_mode="multiple")
+        play_button.click(handlers.play, [result, chosen, turns[1]], moving, show_progress="minimal", **latest)
         download_button.click(handlers.download, [result, kept], files)
     check_requests(page)
     return page
@@ -151,6 +153,7 @@ def serve(folders, host, port=None, share=False):
         InputError: if it cannot listen there.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)  # a row's operations are too small to share out
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host  # IPv6, as Gradio has it
     page = build(folders).queue(max_size=64)
     try:
         _, local, public = page.launch(

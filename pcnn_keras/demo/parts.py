@@ -21,6 +21,7 @@ from pcnn_keras.inference.inputs import check_images, read_inputs
 from pcnn_keras.inference.likelihood import pixel_probabilities
 from pcnn_keras.inference.progression import progression_stages
 from pcnn_keras.inference.sampling import inpaint
+from pcnn_keras.models import shipped_models
 from pcnn_keras.network.model import load
 from pcnn_keras.plots import bar_lengths, probability_colours, probability_map
 
@@ -130,8 +131,11 @@ def read_upload(path, config, way="auto"):
         raise InputError(str(error).replace(str(path), "The file")) from error
 
 
-def complete(opened, image, mask, count, temperature, seed, importance=False):
-    """Draws completions: yields a `Result` with the first few, then one with all; by importance one with all."""
+def complete(opened, image, mask, count, temperature, seed, importance=False, progress=None):
+    """Draws completions: yields a `Result` with the first few, then one with all; by importance one with all.
+
+    `progress` is `inpaint`'s; what it raises ends the drawing.
+    """
     if mask.all():
         raise InputError("Nothing is hidden: rub out a part of the picture, or choose a mask.")
     if not 1 <= count <= MOST:
@@ -141,17 +145,17 @@ def complete(opened, image, mask, count, temperature, seed, importance=False):
         classes = classify(opened.classifier, completions.samples[None], opened.model.config.num_levels)
         return Result(opened, image, mask, float(temperature), int(seed), completions, classes, candidates)
 
+    draw = functools.partial(inpaint, opened.model, image, mask, temperature=temperature, seed=seed, progress=progress)
     if importance and temperature != 1:
         raise InputError("Choosing by importance needs temperature 1.")
     if importance:
         candidates = CANDIDATES * count
-        yield result(inpaint(opened.model, image, mask, count, temperature, seed, candidates=candidates).ranked(),
-                     candidates)
+        yield result(draw(num_samples=count, candidates=candidates).ranked(), candidates)
         return
     drawn = []
     for start, end in ((0, min(FIRST, count)), (FIRST, count)):
         if start < end:
-            drawn.append(inpaint(opened.model, image, mask, end - start, temperature, seed, first=start))
+            drawn.append(draw(num_samples=end - start, first=start))
             yield result(Completions(*map(np.concatenate, zip(*drawn))).ranked())
 
 
@@ -234,8 +238,9 @@ def progression(result, chosen):
 
 def command(result, kept):
     """The command line that draws these completions again, beside the downloaded image.png and mask.png."""
-    count = len(result.completions.draw)
-    words = ["python", "-m", "pcnn_keras", "sample", "--model", result.opened.folder, "--image", "image.png",
+    count, folder = len(result.completions.draw), result.opened.folder
+    model = folder.name if folder == shipped_models().get(folder.name) else folder
+    words = ["python", "-m", "pcnn_keras", "sample", "--model", model, "--image", "image.png",
              "--prepare", "none", "--mask", "mask.png", "--num-samples", count, "--temperature", result.temperature,
              "--seed", result.seed]
     words += ["--candidates", result.candidates] if result.candidates else []

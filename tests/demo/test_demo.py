@@ -9,9 +9,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -186,6 +190,9 @@ def test_by_importance_some_of_many_are_shown(results, opened):
     np.testing.assert_array_equal(result.completions.draw, expected.draw)
     assert "--num-samples 5 --temperature 1.0 --seed 7 --candidates 20 --keep-best 3" in demo_parts.command(result, 3)
     assert "--candidates" not in demo_parts.command(results[1], 3)
+    assert f"--model {opened.folder} " in demo_parts.command(result, 3)
+    ships = result._replace(opened=opened._replace(folder=ROOT / "saved_models" / "mnist"))
+    assert "--model mnist " in demo_parts.command(ships, 3)  # by its name: not where it is on this machine
     with pytest.raises(pcnn.InputError, match="temperature 1"):
         next(demo_parts.complete(opened, image, mask, 5, 0.5, 7, importance=True))
 
@@ -257,6 +264,70 @@ def test_a_large_image_has_a_progression_of_fewer_stages_and_continuations(
     *frames, _ = demo_parts.progression(result, 0)
     assert len(frames) == 12 and "100% drawn" in frames[-1]
     assert asked[0][-2] == continuations
+
+
+@pytest.fixture
+def turns():
+    pytest.importorskip("gradio")
+    from pcnn_keras.demo import handlers
+
+    return handlers, handlers.Turns(), handlers.Turns()
+
+
+@pytest.mark.parametrize("when", ["while it waits", "while it draws", "before it is shown"])
+def test_what_is_drawn_of_a_picture_that_has_changed_is_not_shown(turns, opened, results, monkeypatch, when):
+    handlers, *both = turns
+    begun, computed = Event(), []
+
+    def complete(*args):
+        computed.append("first")
+        if when == "while it draws":
+            handlers.forget(*both)
+        args[-1](0.5)  # a part is drawn
+        computed.append("second")
+        if when == "before it is shown":
+            handlers.forget(*both)
+        yield results[1]
+
+    def painted(*_):
+        begun.set()
+        return None, None
+
+    monkeypatch.setattr(handlers, "complete", complete)
+    monkeypatch.setattr(handlers, "painted", painted)
+    models = handlers.ModelHandlers({"tiny": opened.folder})
+    monkeypatch.setattr(models, "_open", lambda name: opened)
+    with ThreadPoolExecutor() as pool:
+        with models._drawing if when == "while it waits" else nullcontext():  # another's drawing
+            shown = pool.submit(lambda: [*models.draw_completions("tiny", None, 2, 1.0, 0, False, *both)])
+            assert begun.wait(60)
+            if when == "while it waits":
+                handlers.forget(*both)
+        assert shown.result(60) == []
+    assert computed == {"while it waits": [], "while it draws": ["first"]}.get(when, ["first", "second"])
+
+
+def test_an_answer_that_comes_after_the_picture_has_changed_is_not_shown(turns, results, monkeypatch):
+    handlers, drawings, playings = turns
+    result, tile = results[1], Namespace(index=1)
+    assert handlers.choose_completion(result, 4, drawings, playings, tile)[-1] == 1
+    assert len(handlers.hide(result, 4, 1, drawings)) + 1 == len(handlers.show_all(result, 1, drawings)) == 6
+
+    def show(*_):
+        handlers.forget(drawings, playings)
+        return "old", "old", "old", 0
+
+    monkeypatch.setattr(handlers, "show", show)
+    for answer in (handlers.choose_completion(result, 4, drawings, playings, tile),
+                   handlers.hide(result, 4, 1, drawings), handlers.show_all(result, 1, drawings)):
+        assert answer == handlers.gr.skip()
+
+
+def test_what_needs_completions_says_so(turns):
+    handlers, _, playings = turns
+    for use in (lambda: next(handlers.play(None, 0, playings)), lambda: handlers.download(None, 4)):
+        with pytest.raises(handlers.gr.Error, match="press Complete first"):
+            use()
 
 
 def test_the_downloaded_command_line_draws_the_same_completions_again(
