@@ -56,11 +56,11 @@ def import_tensorflow() -> ModuleType:
                          f"{most / 1e9:.1f} GB (ulimit -v).")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    for library in ("absl", "tensorflow"):
-        logging.getLogger(library).setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
     with silence(), absent("sklearn", "matplotlib.pyplot"):
         _import_keras()
         tensorflow = importlib.import_module("tensorflow")
+    tensorflow.get_logger().setLevel(logging.ERROR)  # which sets one of its own first, where Python is interactive
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     return tensorflow
 

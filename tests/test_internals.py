@@ -29,8 +29,9 @@ def test_modules_are_absent_for_a_while(tmp_path, monkeypatch):
     assert importlib.import_module("there_before").value == 1
 
 
-def test_keras_imports_without_them_and_they_can_be_imported_afterwards():
-    code = ("import sys; from pcnn_keras.quiet import import_tensorflow; import_tensorflow(); "
+def test_keras_imports_without_them_and_quietly_in_a_notebook_too_and_they_can_be_imported_afterwards():
+    code = ("import sys; sys.ps1 = '> '; from pcnn_keras.quiet import import_tensorflow; "
+            "import_tensorflow().get_logger().warning('retracing'); "
             "assert not {'sklearn', 'matplotlib.pyplot'} & set(sys.modules); "
             "import sklearn.neighbors, matplotlib.pyplot")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
