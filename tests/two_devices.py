@@ -32,6 +32,7 @@ def interrupt(batch, logs):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background of a shell ignore
     folder = Path(sys.argv[1])
     train = functools.partial(pcnn.train, keeping=Keeping(pictures=False))  # which take longest
     strategy = Mirrored()
