@@ -138,7 +138,7 @@ def _is_looked_at(path, folder):
 def main():
     flags = parse()
     config, output = start(flags)
-    import_tensorflow().config.experimental.enable_tensor_float_32_execution(True)  # a matter of the sampler's alone
+    import_tensorflow().config.experimental.enable_tensor_float_32_execution(True)  # samplers alone need more
 
     from pcnn_keras.training.devices import STRATEGIES
 

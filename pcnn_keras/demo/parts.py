@@ -146,8 +146,6 @@ def complete(opened, image, mask, count, temperature, seed, importance=False, pr
         return Result(opened, image, mask, float(temperature), int(seed), completions, classes, candidates)
 
     draw = functools.partial(inpaint, opened.model, image, mask, temperature=temperature, seed=seed, progress=progress)
-    if importance and temperature != 1:
-        raise InputError("Choosing by importance needs temperature 1.")
     if importance:
         candidates = CANDIDATES * count
         yield result(draw(num_samples=count, candidates=candidates).ranked(), candidates)
