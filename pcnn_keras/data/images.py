@@ -113,7 +113,8 @@ def _refusing(name):
     try:
         yield
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not an image that can be read: JPEG, PNG, WebP and the like are.") from error
+        raise InputError(
+            f"{name} is not an image that can be read: JPEG, PNG, WebP and the like are, HEIC is not.") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels: {Image.MAX_IMAGE_PIXELS:,} at most.") from error
     except Exception as error:  # struct.error, IndexError, MemoryError …
