@@ -1,7 +1,7 @@
 """Executes the notebook and keeps it with its pictures: `python notebooks/run.py`.
 
 It also puts the repository's public address, which stands in pyproject.toml alone, where readers need
-it: the notebook's first cell and the badge of README.md. Needs requirements-full.txt.
+it: the notebook's first cell, the badge of README.md, and what usage.md tells pip. Needs requirements-full.txt.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = "notebooks/inpainting.ipynb"
+NOTEBOOK, USAGE = "notebooks/inpainting.ipynb", "docs/usage.md"
+NO_ADDRESS = "https://ADDRESS/OF/THE/REPOSITORY"
 WITHOUT = (".git", ".venv*", "*cache*", "checkpoint.npz", "last.keras", "tensorboard", "samples", "runs")
 """What a checkout may hold of its user's, and the notebook needs no copy of."""
 
@@ -41,9 +42,11 @@ def with_address(text, address):
 
 
 def put_address(root):
-    """Brings README.md and the notebook in line with pyproject.toml."""
+    """Brings README.md, usage.md and the notebook in line with pyproject.toml."""
     address = repository(root)
-    readme, notebook = root / "README.md", root / NOTEBOOK
+    readme, usage, notebook = root / "README.md", root / USAGE, root / NOTEBOOK
+    usage.write_text(re.sub(r'git\+https:[^\s"`]+', lambda _: f"git+{address or NO_ADDRESS}",
+                            usage.read_text(encoding="utf-8")), encoding="utf-8")
     readme.write_text(re.sub(f"^{SIGN}.*$", lambda _: readme_line(address), readme.read_text(encoding="utf-8"),
                              flags=re.M), encoding="utf-8")
     notebook.write_text(with_address(notebook.read_text(encoding="utf-8"), address), encoding="utf-8")

@@ -194,13 +194,17 @@ class Config:
         return self.steps_per_epoch or num_images // self.batch_size
 
     def replace(self, **changes: Any) -> "Config":
-        """A copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        """A copy with some fields changed. Unknown names are an `InputError`."""
+        return dataclasses.replace(self, **_expect_settings(changes))
 
     def obstacle(self, other: "Config") -> str | None:
-        """The first setting because of which this cannot go on with a run of the `Config` `other`, or None."""
+        """The first setting because of which this cannot go on with a run of the `Config` `other`, or None.
+
+        Mask files may have moved: their names count, not their folders.
+        """
+        mine, others = (vars(config) | {"masks": [*map(os.path.basename, config.masks)]} for config in (self, other))
         return next((name for name, _, declared in settings()
-                     if getattr(self, name) != getattr(other, name) and not declared.changeable), None)
+                     if mine[name] != others[name] and not declared.changeable), None)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain Python values, as JSON has them."""
@@ -219,10 +223,7 @@ class Config:
         for name, value in RETIRED.items():
             if (given := fields.pop(name, value)) != value:
                 raise InputError(f"`{name}` is no longer a setting, but always {value}. Received: {shown(given)}.")
-        unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise InputError(f"Unknown setting(s): {', '.join(sorted(map(shown, unknown)))}.")
-        return cls(**fields)
+        return cls(**_expect_settings(fields))
 
     def save(self, path: Path | str) -> None:
         """Writes the fields as JSON, and under `VERSION` the package's version."""
@@ -257,6 +258,13 @@ class Config:
 def settings() -> list[tuple[str, Any, Setting]]:
     """The fields of `Config`, in order: name, type, `Setting`."""
     return [(field.name, field.type, field.metadata["setting"]) for field in dataclasses.fields(Config)]
+
+
+def _expect_settings(fields: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(fields) - {name for name, _, _ in settings()}
+    if unknown:
+        raise InputError(f"Unknown setting(s): {', '.join(sorted(map(shown, unknown)))}.")
+    return fields
 
 
 def _check(config: Config, name: str, kind: Any, declared: Setting) -> None:

@@ -103,6 +103,15 @@ def test_a_run_goes_on_with_changeable_settings_alone(name, kind, declared):
     assert changed.obstacle(config) == (None if changeable else name) and not config.obstacle(config)
 
 
+def test_a_preset_of_a_data_set_s_name_is_for_that_set():
+    assert all(config.dataset == name for name, config in PRESETS.items() if not name.startswith("paper-"))
+
+
+def test_settings_that_there_are_not_cannot_be_replaced():
+    with pytest.raises(pcnn.InputError, match="Unknown setting.*max_blobs"):
+        pcnn.Config().replace(max_blobs=3)
+
+
 def test_older_files_and_the_presets_of_the_paper_mean_what_they_always_did():
     """The defaults fill what a file does not hold."""
     assert pcnn.Config().to_dict() == {

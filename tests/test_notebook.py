@@ -46,11 +46,11 @@ def test_it_runs(run):
 
 @pytest.mark.full
 def test_the_address_stands_where_readers_need_it(run, tmp_path):
-    for file in ("README.md", "pyproject.toml", run.NOTEBOOK):
+    for file in ("README.md", "pyproject.toml", run.USAGE, run.NOTEBOOK):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     run.put_address(tmp_path)
-    for file in ("README.md", run.NOTEBOOK):
+    for file in ("README.md", run.USAGE, run.NOTEBOOK):
         assert (tmp_path / file).read_bytes() == (ROOT / file).read_bytes(), "run notebooks/run.py"
 
     text = (tmp_path / "pyproject.toml").read_text()
@@ -59,6 +59,7 @@ def test_the_address_stands_where_readers_need_it(run, tmp_path):
     run.put_address(tmp_path)
     assert "colab.research.google.com/github/someone/some.name/blob/main/notebooks/" in (
         tmp_path / "README.md").read_text()
+    assert (tmp_path / run.USAGE).read_text().count("git+https://github.com/someone/some.name") == 2
     cells = json.loads((tmp_path / run.NOTEBOOK).read_text())["cells"]
     assert 'REPOSITORY = "https://github.com/someone/some.name"' in "".join(
         "".join(cell["source"]) for cell in cells)

@@ -196,9 +196,13 @@ def announce(config, images, begun):
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
         print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
               "trained model: --weights MODEL.", flush=True)
-    if config.dataset == "folder" and not begun and config.channels == 1 and config.num_levels == 2:
+    if config.dataset not in PRESETS and not begun and config.channels == 1 and config.num_levels == 2:
         print("2 levels are black and white; for shades of grey: --num-levels 16.", flush=True)
-    if all(mask_kind(spec).name != "blobs" for spec in config.masks):
+    kinds = {spec: mask_kind(spec).name for spec in config.masks}
+    for spec in (spec for spec, kind in kinds.items() if kind == "file"):
+        visible = parse_mask(spec, config.height, config.width)(0).mean()
+        print(f"Mask {spec}: {visible:.0%} of it is white, which is visible.", flush=True)
+    if "blobs" not in kinds.values():
         print("Held-out images, which the best weights go by, have blob masks, as in every run; this one's --masks are "
               "others. The last weights are kept as last.keras.", flush=True)
 

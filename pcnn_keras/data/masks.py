@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from pcnn_keras.config import MOST_BLOBS, MOST_VALUES, Config
 from pcnn_keras.data.images import pixels_of
@@ -58,8 +59,7 @@ def parse_mask(spec: str, height: int, width: int) -> Callable[[int], np.ndarray
     if height * width > MOST_VALUES:
         raise InputError(f"A mask of {width} x {height} pixels is too large.")
     kind = mask_kind(spec)
-    drawn: dict[str, Callable] = {"random": _random_pixels, "blobs": _blobs}
-    if kind.name not in drawn:
+    if kind.name not in RANDOM:
         if kind.name == "file":
             mask = mask_of(spec, height, width)(0)
         else:
@@ -69,7 +69,7 @@ def parse_mask(spec: str, height: int, width: int) -> Callable[[int], np.ndarray
 
     def draw(seed):
         seed = expect_whole("seed", seed, 0, 2**63 - 1)
-        return drawn[kind.name](height, width, *kind.numbers, seed) if kind.name in drawn else mask.copy()
+        return RANDOM[kind.name](height, width, *kind.numbers, seed) if kind.name in RANDOM else mask.copy()
 
     return draw
 
@@ -139,11 +139,13 @@ def _fixed_mask(kind, height, width):
     elif name == "center":
         rows = columns = numbers[0]
         row, column = (height - rows) // 2, (width - columns) // 2
-    else:  # the frame is what the rectangle inside it leaves
+    elif name == "edge":  # the frame is what the rectangle inside it leaves
         row = column = numbers[0]
         rows, columns = max(height - 2 * row, 0), max(width - 2 * column, 0)
         if 2 * row > min(height, width) + 1:
             return None
+    else:
+        raise AssertionError(f"No one makes the mask {name!r}.")
     if min(row, column, rows, columns) < 0 or max(row + rows - height, column + columns - width) > 0:
         return None
     mask[row : row + rows, column : column + columns] = 1
@@ -160,6 +162,10 @@ def _blobs(height, width, max_num_blobs, iter_min, iter_max, seed):
     from pcnn_keras.data.blobs import random_blob_masks  # with TensorFlow, which no other mask needs
 
     return random_blob_masks(1, height, width, max_num_blobs, iter_min, iter_max, seed)[0].numpy()
+
+
+RANDOM: dict[str, Callable] = {"random": _random_pixels, "blobs": _blobs}
+"""The kinds that a seed draws, and how."""
 
 
 def mask_of(mask: Any, height: int, width: int, hides: bool = False) -> Callable[..., np.ndarray]:
@@ -190,8 +196,9 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
 
     Args:
         name: of the mask, for the error.
-        painted: uint8 `(h, w, 1)`, 128 and above is visible: of the picture's own size, and then it goes the way of the
-            picture; or of the model's size or shape. A pixel is visible if at least half of it is.
+        painted: uint8 `(h, w, 1)`, 128 and above is visible: of the picture's size or shape, and then it goes the way of
+            the picture; or of the model's. A mask of the model's size is the model's, unless the picture has it, too. A
+            pixel is visible if at least half of it is.
         height, width: of the image.
         picture: which the mask is for, or None.
         hides: True if 128 and above is hidden, as other inpainting tools have it.
@@ -202,16 +209,23 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
     Raises:
         InputError: if the mask is of none of these sizes.
     """
-    if picture and painted.shape[:2] == picture.size:
-        way = picture
-    elif painted.shape[0] * width == painted.shape[1] * height:
+    rows, columns = size = painted.shape[:2]
+    if picture and (size == picture.size or size != (height, width) and _same_shape(size, picture.size)):
+        way, painted = picture, np.asarray(Image.fromarray(painted[..., 0]).resize(picture.size[::-1], 0))[..., None]
+    elif rows * width == columns * height:
         way = centre_picture(painted, height, width)
     else:
-        own = f", or of the picture's {picture.size[1]} x {picture.size[0]}" if picture else ""
+        own = f" or that of the picture's {picture.size[1]} x {picture.size[0]}" if picture else ""
         raise InputError(f"Mask {name}: expected an image of {width} x {height} pixels, or of that shape{own}. "
-                         f"Received: {painted.shape[1]} x {painted.shape[0]}.")
+                         f"Received: {columns} x {rows}.")
     bright = way.follow(np.where(painted >= 128, 255, 0).astype(np.uint8)) >= 128
     return (bright != hides).astype(np.int32)
+
+
+def _same_shape(one, other):
+    """Whether two images are of one shape, height to width: rounded sides are off by half a pixel."""
+    (rows, columns), (height, width) = one, other
+    return 2 * abs(rows * width - columns * height) <= height + width
 
 
 def mask_specs(config):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pcnn_keras.config import Config
 from pcnn_keras.data.blobs import random_blob_masks
-from pcnn_keras.data.masks import mask_kind, parse_mask
+from pcnn_keras.data.masks import RANDOM, mask_kind, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import network_inputs, slice_of
 from pcnn_keras.errors import InputError, reason, shown
@@ -132,15 +132,21 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 tensor `(batch_size, height, width, 1)`, 1 = visible.
     """
-    size = _size(config)
+    batch, height, width = _size(config)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
-    kinds = list(dict.fromkeys(specs))  # each is drawn once, however often it is named
-    drawn = [_masks_of(kind, *size, seed=seed) for kind in kinds]
-    if len(kinds) == 1:
-        return drawn[0]
+    kinds = {spec: mask_kind(spec) for spec in specs}  # each is made once, however often it is named
+    masks, rows, end = [], {}, 0  # rows: of each specification, where each image's mask is
+    for spec, kind in kinds.items():
+        if kind.name in RANDOM:
+            masks.append(_drawn(kind, batch, height, width, seed))
+            rows[spec] = range(end, end + batch)
+        else:
+            masks.append(parse_mask(spec, height, width)(0)[None])  # one for all images, as files may be many
+            rows[spec] = [end] * batch
+        end = rows[spec][-1] + 1
     place = _choices(config, seed, 2, len(specs))
-    kind_at = tf.constant([kinds.index(spec) for spec in specs])
-    return tf.gather_nd(tf.stack(drawn, axis=1), tf.gather(kind_at, place), batch_dims=1)
+    row = tf.gather_nd(tf.constant([*zip(*(rows[spec] for spec in specs))]), place, batch_dims=1)
+    return tf.gather(tf.concat(masks, axis=0), row)
 
 
 def _choices(config, seed, use, count):
@@ -177,15 +183,9 @@ def _size(config: Config) -> tuple[int, int, int]:
     return config.batch_size, config.height, config.width
 
 
-def _masks_of(spec, batch, height, width, seed):
-    """Masks of one specification, drawn by TensorFlow on whichever device this is placed."""
-    name, numbers = mask_kind(spec)
-    if name == "blobs":
-        max_num_blobs, iter_min, iter_max = numbers
-        return random_blob_masks(batch, height, width, max_num_blobs, iter_min, iter_max, seed)
-    if name == "random":
-        return _random_pixels(batch, height, width, numbers[0], seed)
-    return tf.broadcast_to(parse_mask(spec, height, width)(0), (batch, height, width, 1))
+def _drawn(kind, batch, height, width, seed):
+    """Random masks, drawn by TensorFlow on whichever device this is placed."""
+    return {"blobs": random_blob_masks, "random": _random_pixels}[kind.name](batch, height, width, *kind.numbers, seed)
 
 
 def _random_pixels(batch, height, width, share, seed):
@@ -203,7 +203,7 @@ def held_out_masks(count: int, config: Config) -> np.ndarray:
     """
     size = 256  # mask i does not depend on `count`
     return np.concatenate([
-        _masks_of(config.blobs, size, config.height, config.width, tf.constant([HELD_OUT_SEED, i], tf.int64)).numpy()
+        _drawn(mask_kind(config.blobs), size, config.height, config.width, tf.constant([HELD_OUT_SEED, i], tf.int64))
         for i in range(-(-count // size))])[:count]
 
 

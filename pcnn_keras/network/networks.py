@@ -63,7 +63,7 @@ def condition(conditioning, config):
     x = _conv(config.filters, config.kernel_size, "conditioning_entry")(conditioning)
     if config.slices > 1:
         x = x[:, 1:, 1:]  # from here on, the cells of the slice's own pixels
-    x = (_unet if config.conditioner == "unet" else _residual_stack)(x, config)
+    x = {"residual": _residual_stack, "unet": _unet}[config.conditioner](x, config)
     logits = _conv(config.channels * config.values_per_channel, 1, "conditioning_output", near_zero())(x)
     outputs = {"conditional_logits": _by_level(logits, config, "conditional_logits")}
     if config.merge == "weighted":

@@ -24,6 +24,7 @@ import pcnn_keras as pcnn
 from pcnn_keras import config
 from pcnn_keras.config import Config
 from pcnn_keras.data.images import read_image
+from pcnn_keras.data.masks import PARAMETERS
 from pcnn_keras.errors import InputError
 from pcnn_keras.inference import sampling
 from pcnn_keras.inference.inputs import read_inputs
@@ -180,8 +181,7 @@ test_a_few_images, test_many_images = family("images", file=image_files())(_imag
 
 NUMBERS = st.one_of(st.integers(-3, 9), st.sampled_from([10**6, 10**30, -(10**30)]),
                     st.floats(allow_nan=True, allow_infinity=True), st.text("0123456789,.-e", max_size=6))
-KINDS = st.sampled_from(["bottom", "top", "left", "right", "center", "edge", "rect", "hole", "random", "blobs", "all",
-                         "none", "upper", "", "Blobs", "good.png", "missing.png"])
+KINDS = st.sampled_from([*PARAMETERS, "upper", "", "Blobs", "good.png", "missing.png"])
 
 
 @st.composite

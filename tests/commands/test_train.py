@@ -190,6 +190,15 @@ def test_what_may_be_unexpected_is_said_before_training(trained_with, tmp_path, 
         assert (("black and white" in out), ("blob masks" in out)) == (grey, judges)
 
 
+def test_how_much_of_a_mask_file_is_visible_is_said_before_training(trained_with, tmp_path, capsys):
+    for i in range(11):
+        Image.new("L", (6, 6), 20 * i).save(tmp_path / f"{i}.png")
+    (tmp_path / ".masks").mkdir()
+    Image.fromarray(np.eye(6, dtype=np.uint8) * 255).save(tmp_path / ".masks" / "a.png")
+    trained_with("--dataset folder --data-dir . --output ../run --masks blobs .masks/a.png")
+    assert "Mask .masks/a.png: 17% of it is white, which is visible." in capsys.readouterr().out
+
+
 def test_masks_of_training_are_no_images_of_it(call_here, tmp_path):
     Image.new("L", (6, 6)).save(tmp_path / "mask.png")
     code, _, errors = call_here("train.py --dataset folder --data-dir . --output ../run --masks mask.png")

@@ -8,7 +8,7 @@ from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import PARAMETERS, fit_mask, mask_of, parse_mask
-from pcnn_keras.data.prepare import centre_picture
+from pcnn_keras.data.prepare import Picture, centre_picture
 
 FIXED = {
     "bottom:1": ["000", "000", "111"], "top:2": ["111", "111", "000"], "left:1": ["100", "100", "100"],
@@ -111,5 +111,20 @@ def test_a_mask_of_the_picture_s_own_size_is_cropped_as_the_picture_is():
     np.testing.assert_array_equal(fit_mask("m", painted, 2, 2, picture)[..., 0], [[1, 0], [0, 0]])
     with pytest.raises(pcnn.InputError, match="2 x 2 pixels, or of that shape. Received: 10 x 4"):
         fit_mask("m", painted, 2, 2)
-    with pytest.raises(pcnn.InputError, match="or of the picture's 10 x 4"):
-        fit_mask("m", painted[:, 1:], 2, 2, picture)
+    with pytest.raises(pcnn.InputError, match="or that of the picture's 10 x 4"):
+        fit_mask("m", painted[:, 2:], 2, 2, picture)
+
+
+def test_a_mask_painted_on_a_reduced_copy_goes_the_way_of_the_picture():
+    painted = np.zeros((300, 401, 1), np.uint8)  # of a photo of 601 x 801: sides are rounded
+    painted[:, 60:] = 255
+    picture = Picture(np.zeros((601, 801, 1), np.uint8), (601, 801), (0, 0, 601, 601), (2, 2))
+    np.testing.assert_array_equal(fit_mask("m", painted, 2, 2, picture)[..., 0], [[1, 1], [1, 1]])
+    painted[:, :200] = 0
+    np.testing.assert_array_equal(fit_mask("m", painted, 2, 2, picture)[..., 0], [[0, 1], [0, 1]])
+    square = Picture(np.zeros((60, 60, 1), np.uint8), (60, 60), (0, 30, 30, 60), (2, 2))  # its upper right quarter
+    visible = np.zeros((30, 30, 1), np.uint8)
+    visible[:, 23:] = 255
+    np.testing.assert_array_equal(fit_mask("m", visible, 2, 2, square)[..., 0], [[0, 1], [0, 1]])
+    as_the_model = visible[::15, ::15]  # of the model's own size: as it is
+    np.testing.assert_array_equal(fit_mask("m", as_the_model, 2, 2, square)[..., 0], as_the_model[..., 0] // 255)

@@ -107,6 +107,22 @@ def test_a_mask_file_that_has_changed_is_a_mistake(tmp_path, monkeypatch):
         checkpoint.restore(model)
 
 
+def test_a_mask_file_that_has_moved_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("mask.png", "elsewhere/mask.png", "other.png"):
+        Image.new("L", (CONFIG.width, CONFIG.height), 255).save(path)
+        config = CONFIG.replace(masks=("blobs", str(tmp_path / path) if "/" in path else path))
+        checkpoint, model = Checkpoint(Run(tmp_path, config), IMAGES), pcnn.build_model(config)
+        compile_model(model, 10)
+        if path == "mask.png":
+            checkpoint.save(model)
+        if path != "other.png":
+            checkpoint.restore(model)
+    with pytest.raises(InputError, match="`masks` was"):
+        checkpoint.restore(model)
+
+
 def test_weights_that_are_no_numbers_are_never_kept(new_run):
     run, checkpoint, model = new_run
     checkpoint.save(model)
