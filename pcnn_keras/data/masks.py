@@ -196,9 +196,9 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
 
     Args:
         name: of the mask, for the error.
-        painted: uint8 `(h, w, 1)`, 128 and above is visible: of the picture's size or shape, and then it goes the way of
-            the picture; or of the model's. A mask of the model's size is the model's, unless the picture has it, too. A
-            pixel is visible if at least half of it is.
+        painted: uint8 `(h, w, 1)`, 128 and above is visible: of the picture's size or shape, and then it goes the way
+            of the picture; or of the model's. A mask of the model's size is the model's, unless the picture has that
+            size, too. A pixel is visible if at least half of it is.
         height, width: of the image.
         picture: which the mask is for, or None.
         hides: True if 128 and above is hidden, as other inpainting tools have it.

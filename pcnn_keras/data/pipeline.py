@@ -137,15 +137,13 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     kinds = {spec: mask_kind(spec) for spec in specs}  # each is made once, however often it is named
     masks, rows, end = [], {}, 0  # rows: of each specification, where each image's mask is
     for spec, kind in kinds.items():
-        if kind.name in RANDOM:
-            masks.append(_drawn(kind, batch, height, width, seed))
-            rows[spec] = range(end, end + batch)
-        else:
-            masks.append(parse_mask(spec, height, width)(0)[None])  # one for all images, as files may be many
-            rows[spec] = [end] * batch
-        end = rows[spec][-1] + 1
-    place = _choices(config, seed, 2, len(specs))
-    row = tf.gather_nd(tf.constant([*zip(*(rows[spec] for spec in specs))]), place, batch_dims=1)
+        is_drawn = kind.name in RANDOM
+        masks.append(_drawn(kind, batch, height, width, seed) if is_drawn else parse_mask(spec, height, width)(0)[None])
+        count = batch if is_drawn else 1  # one for all images, as files may be many
+        rows[spec] = end + np.arange(batch, dtype=np.int32) % count
+        end += count
+    row = tf.gather_nd(np.stack([rows[spec] for spec in specs], axis=1), _choices(config, seed, 2, len(specs)),
+                       batch_dims=1)
     return tf.gather(tf.concat(masks, axis=0), row)
 
 
@@ -185,7 +183,8 @@ def _size(config: Config) -> tuple[int, int, int]:
 
 def _drawn(kind, batch, height, width, seed):
     """Random masks, drawn by TensorFlow on whichever device this is placed."""
-    return {"blobs": random_blob_masks, "random": _random_pixels}[kind.name](batch, height, width, *kind.numbers, seed)
+    draw: dict[str, Callable] = {"blobs": random_blob_masks, "random": _random_pixels}
+    return draw[kind.name](batch, height, width, *kind.numbers, seed)
 
 
 def _random_pixels(batch, height, width, share, seed):
