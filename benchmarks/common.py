@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import pcnn_keras as pcnn  # noqa: E402
 from pcnn_keras.quiet import import_tensorflow  # noqa: E402
 
 MNIST = Path(__file__).parents[1] / "saved_models" / "mnist"
@@ -51,29 +54,20 @@ def machine():
 
 def occluded_draw(model):
     """An image that the model draws with nothing visible, and a mask that hides its top 75 %."""
-    import numpy as np
-
-    import pcnn_keras as pcnn
-
     config = model.config
     nothing = np.zeros((config.height, config.width, config.channels), np.int32)
-    image = pcnn.inpaint(model, nothing, nothing[..., :1], 1, seed=1).samples[0]
+    image = pcnn.inpaint(model, nothing, "none", 1, seed=1).samples[0]
     return image, top_hidden(config, 0.75)
 
 
 def top_hidden(config, share):
     """Mask `(height, width, 1)`: the top `share` of the rows hidden."""
-    import numpy as np
-
-    mask = np.ones((config.height, config.width, 1), np.int32)
-    mask[: round(share * config.height)] = 0
-    return mask
+    visible = config.height - round(share * config.height)
+    return pcnn.parse_mask(f"bottom:{visible}", config.height, config.width)(0)
 
 
 def whole_pass(model, image, mask, count):
     """A function that evaluates the whole model, teacher-forced, on so many copies of an image."""
-    import numpy as np
-
     from pcnn_keras.inference.inputs import inputs_of
 
     images, masks = np.repeat(image[None], count, 0), np.repeat(mask[None], count, 0)
@@ -97,12 +91,12 @@ def random_batch(config):
     """A training batch of the model's size, of random levels under blob masks."""
     import tensorflow as tf
 
-    from pcnn_keras.data.blobs import random_blob_masks
     from pcnn_keras.data.pipeline import examples
 
     shape = (config.batch_size, config.height, config.width)
     levels = tf.random.stateless_uniform((*shape, config.channels), (0, 0), 0, config.num_levels, tf.int32)
-    return examples(levels, random_blob_masks(*shape, config.max_num_blobs, config.iter_min, config.iter_max), config)
+    masks = pcnn.random_blob_masks(*shape, config.max_num_blobs, config.iter_min, config.iter_max)
+    return examples(levels, masks, config)
 
 
 def print_kinds(seconds, numbers):

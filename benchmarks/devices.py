@@ -18,7 +18,6 @@ def main():
 
     import tensorflow as tf
 
-    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training import devices
     from pcnn_keras.training.optimizers import OPTIMIZERS
     from pcnn_keras.training.run import Keeping
@@ -27,7 +26,7 @@ def main():
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
     base = pcnn.Config.preset("digits").replace(
         filters=8, prior_depth=1, conditioning_depth=1, batch_size=16, epochs=1, steps_per_epoch=steps)
-    images = load_images("digits").quantized(base.num_levels)
+    images = pcnn.load_images("digits").quantized(base.num_levels)
 
     def weights(config, strategy):
         with tempfile.TemporaryDirectory() as folder:

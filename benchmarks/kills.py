@@ -36,7 +36,6 @@ def work(folder, events):
     """The process that is killed: trains, resumes if there is something to resume, and sends what it does."""
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training.devices import Single
     from pcnn_keras.training.run import Keeping
 
@@ -68,7 +67,7 @@ def work(folder, events):
     def told_step(batch, logs):
         events.send(("step", next(steps)))
 
-    images = load_images("digits").quantized(CONFIG.num_levels)
+    images = pcnn.load_images("digits").quantized(CONFIG.num_levels)
     steps = itertools.count((checkpoint_step(folder) or 0) + 1)
     pcnn.train(CONFIG, images, folder, resume=(folder / CHECKPOINT).exists(), strategy=Told(),
                callbacks=[LambdaCallback(on_train_batch_end=told_step)],

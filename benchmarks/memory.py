@@ -49,12 +49,11 @@ def main():
 
     from keras.callbacks import LambdaCallback
 
-    from pcnn_keras.data.sources import Splits
 
     print(machine(), flush=True)
     config = CONFIG.replace(steps_per_epoch=flags.steps // CONFIG.epochs)
     rng = np.random.default_rng(0)
-    images = Splits(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
+    images = pcnn.Splits(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
     gauge = Gauge("training steps", flags.steps)
 
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: gauge())

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import MNIST, Program, in_turn, machine  # noqa: E402
 
-__all__ = ["MNIST", "Program", "in_turn", "machine", "settings", "train_further"]
+__all__ = ["MNIST", "Program", "in_turn", "machine", "settings", "train_steps"]
 
 
 def settings(text):
@@ -21,7 +21,7 @@ def settings(text):
     return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
 
 
-def train_further(model, levels, steps, callbacks=(), **options):
+def train_steps(model, levels, steps, callbacks=(), **options):
     """Trains a model for so many steps, over which the learning rate's schedule stretches.
 
     `options` are those of `compile_model`.

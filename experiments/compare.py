@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-from common import Program, in_turn, settings, train_further
+from common import Program, in_turn, settings, train_steps
 
 import pcnn_keras as pcnn
 
@@ -34,7 +34,7 @@ def train(config, levels, steps, folder):
 
     model, marks = pcnn.build_model(config), []
     watch = LambdaCallback(on_train_batch_end=lambda batch, logs: marks.append(time.perf_counter()))
-    train_further(model, levels, steps, callbacks=[watch])
+    train_steps(model, levels, steps, callbacks=[watch])
     folder.mkdir(parents=True, exist_ok=True)
     seconds = (marks[-1] - marks[9]) / (len(marks) - 10)
     (folder / "seconds_per_step.json").write_text(json.dumps(seconds))

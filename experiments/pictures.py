@@ -10,9 +10,7 @@ from common import MNIST, Program, machine
 from PIL import Image
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.data.prepare import centre_picture
-from pcnn_keras.data.sources import load_images
 
 SIDE = 600
 
@@ -46,7 +44,7 @@ def main():
 
     model, bound, rng = pcnn.load(MNIST), load_bound(MNIST), np.random.default_rng(0)
     print(machine())
-    digits = load_images("mnist").test[: flags.images]
+    digits = pcnn.load_images("mnist").test[: flags.images]
     count = len(digits)
     prepared = {f"photo, {name}": [pcnn.prepare_digit(photo(digit, rng=rng, **how)).image() for digit in digits]
                 for name, how in {"5 times as large, noise 6": {"scale": 5, "noise": 6},
@@ -64,7 +62,7 @@ def main():
     for name, levels in strange(images, rng).items():
         warned = []
         for spec in ("bottom:7", "top:14", "left:14", "random:0.15", "center:10"):
-            masks = np.stack([parse_mask(spec, 28, 28)(i) for i in range(count)])
+            masks = np.stack([pcnn.parse_mask(spec, 28, 28)(i) for i in range(count)])
             completed = pcnn.inpaint(model, levels, masks, 1, seed=np.arange(count)).samples[:, 0]
             warned.append(f"{(surprise(model, completed, masks) > bound).mean():9.0%}")
         print(f"{name:36}{''.join(warned)}", flush=True)

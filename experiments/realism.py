@@ -16,7 +16,6 @@ from common import MNIST, Program, machine
 from scipy.special import entr
 
 import pcnn_keras as pcnn
-from pcnn_keras.data.masks import parse_mask
 from pcnn_keras.models import find_model
 
 WINDOW = (5, 5)
@@ -73,7 +72,7 @@ def main():
     print(machine(), flush=True)
     cells = {}
     for spec in (config.blobs, config.bottom):
-        masks = np.stack([parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
+        masks = np.stack([pcnn.parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
         draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
         realism = classify(classifier, draws.samples, config.num_levels)["class_probability"]
         print(f"{spec}: realism {cell(realism.mean(axis=1))}", flush=True)

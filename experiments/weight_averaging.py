@@ -8,7 +8,7 @@ same run on the same held-out images. Settings are those of `Config`, as `compar
 
 import functools
 
-from common import Program, machine, settings, train_further
+from common import Program, machine, settings, train_steps
 
 import pcnn_keras as pcnn
 
@@ -40,18 +40,17 @@ def main():
     flags = parser.parse_args()
 
     from pcnn_keras.data.pipeline import held_out_batches
-    from pcnn_keras.data.sources import load_images
     from pcnn_keras.training.optimizers import OPTIMIZERS
     from pcnn_keras.training.train import HELD_OUT_IMAGES
 
     config = pcnn.Config().replace(**settings(flags.base))
-    splits = load_images("mnist").quantized(config.num_levels)
+    splits = pcnn.load_images("mnist").quantized(config.num_levels)
     held_out = held_out_batches(splits.validation[:HELD_OUT_IMAGES], config).cache()
     print(machine(), flush=True)
     for momentum in flags.momentum:
         averaging = functools.partial(OPTIMIZERS[config.optimizer], use_ema=True, ema_momentum=momentum)
         model = pcnn.build_model(config)
-        train_further(model, splits.train, flags.steps, callbacks=[judging(model, held_out, momentum)],
+        train_steps(model, splits.train, flags.steps, callbacks=[judging(model, held_out, momentum)],
                       optimizers={config.optimizer: averaging})
 
 

@@ -213,6 +213,7 @@ def finish(output, held_out):
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
 
+    import_tensorflow()  # which has the bound found in full precision, as programs compare with it
     model = load(output)
     save_bound(model, held_out, output)
     export(model, output / "serving")

@@ -124,7 +124,7 @@ def _refusing(name):
 @contextmanager
 def _opened(path):
     """An open file to read from; what comes through a pipe is read at once, and only waited for so long."""
-    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
         kind = os.fstat(file.fileno()).st_mode
         if stat.S_ISFIFO(kind):
             yield BytesIO(_piped(file.fileno()))

@@ -53,11 +53,11 @@ class PixelConstrainedCNN(keras.Model):
         conditioning = keras.Input(config.conditioning_shape, name="conditioning")
         conditioner = keras.Model(conditioning, condition(conditioning, config), name="conditioner")
         handed_on = {name: keras.Input(output.shape[1:], name=name) for name, output in conditioner.output.items()}
-        of_prior = {"image": image, **{name: handed_on[name] for name in ("features",) if name in handed_on}}
-        prior = keras.Model(of_prior, prior_logits(image, config, of_prior.get("features")), name="prior")
+        features = {name: values for name, values in handed_on.items() if name == "features"}
+        prior = keras.Model({"image": image, **features}, prior_logits(image, config, **features), name="prior")
 
         def decode(context):
-            logits = prior({"image": image, **{name: context[name] for name in of_prior if name in context}})
+            logits = prior({"image": image, **{name: context[name] for name in features}})
             return Merge(name="logits")([logits, *(context[name] for name in ("conditional_logits", "weights")
                                                    if name in context)])
 
@@ -122,15 +122,13 @@ def load(folder: Path | str) -> PixelConstrainedCNN:
     expect_files(folder, "config.json", "model.keras")
     config, path = Config.load(folder / "config.json"), folder / "model.keras"
     try:
-        fits = config.obstacle(saved_config(path)) is None
-        if fits:
-            shapes = check_weights(path, config)
-            with weights_of_zeros():
-                model = build_model(config)
-            check_shapes(shapes, model)
-            model.load_weights(path)
+        if config.obstacle(saved_config(path)):
+            raise ValueError("config.json beside it is not that of its model.")
+        shapes = check_weights(path, config)
+        with weights_of_zeros():
+            model = build_model(config)
+        check_shapes(shapes, model)
+        model.load_weights(path)
     except Exception as error:  # whatever the readers of zip, JSON and HDF5 raise
         raise InputError(f"{path} cannot be read: {reason(error)}") from error
-    if not fits:
-        raise InputError(f"{folder}: config.json is not that of model.keras.")
     return model

@@ -7,7 +7,6 @@ import shutil
 from contextlib import suppress
 
 import keras
-import numpy as np
 
 from pcnn_keras.config import VERSION, Config
 from pcnn_keras.data.pipeline import held_out_masks
@@ -16,7 +15,7 @@ from pcnn_keras.files import CHECKPOINT, RUN, replacing
 from pcnn_keras.inference.sampling import inpaint
 from pcnn_keras.network.model import build_model
 from pcnn_keras.plots import completion_grid, training_curves
-from pcnn_keras.training.history import HISTORY, JUDGED_BY, write_history
+from pcnn_keras.training.history import HISTORY, best, write_history
 
 COPIES = 10
 """Of the weights on the disk: a checkpoint has 3, and 3 aside; two model files, one aside; `serving/`."""
@@ -46,8 +45,7 @@ class RunFiles(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._kept.set_weights(self.model.get_weights())
         self._write_weights("last.keras")
-        *before, last = (row[JUDGED_BY] for row in self._run.history)
-        if last < min(before, default=np.inf):
+        if best(self._run.history) is self._run.history[-1]:
             self._write_weights("model.keras")
         write_history(self._run.folder, self._run.history)
         if self._pictures:
@@ -84,7 +82,7 @@ def check_output(output):
 
 
 def _is_begun(output):
-    with suppress(InputError, OSError, ValueError):
+    with suppress(OSError, ValueError):
         Config.load(output / "config.json")
         return VERSION in json.loads((output / "config.json").read_text(encoding="utf-8"))
     return False
