@@ -126,3 +126,7 @@ def test_older_files_and_the_presets_of_the_paper_mean_what_they_always_did():
     assert pcnn.Config.preset("paper-celeba") == pcnn.Config(
         dataset="celeba", height=32, width=32, channels=3, num_levels=32, filters=66, prior_depth=16,
         conditioning_depth=17, head_filters=1023, epochs=60, **paper)
+
+
+def test_an_epoch_is_the_whole_batches_of_one_pass():
+    assert pcnn.Config(batch_size=8).steps_in_epoch(23) == 2

@@ -1,5 +1,6 @@
 """What the user's environment holds changes no test: some of them are run with each setting."""
 
+import importlib
 import json
 import os
 import re
@@ -38,3 +39,9 @@ def test_some_tests_pass_whatever_the_environment_holds(tmp_path, kind):
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS], cwd=ROOT, text=True,
                           capture_output=True, env={**os.environ, **ENVIRONMENTS[kind](tmp_path)}, timeout=1700)
     assert done.returncode == 0 and re.search(r"\d{3} passed", done.stdout), done.stdout[-3000:]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("module", ["gradio", "huggingface_hub", "jax", "nbclient", "selenium"])
+def test_the_full_suite_skips_nothing_for_want_of_a_package(module):
+    importlib.import_module(module)

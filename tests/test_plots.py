@@ -151,3 +151,12 @@ def test_completions_below_the_least_likelihood_are_not_shown(tiny, tmp_path, sh
         assert saved["kept"].tolist() == [[True] * 3 + [False] * 3] and saved["samples"].shape[1] == 6
     np.testing.assert_array_equal([each[2] for each in shown[0][-3:]], drawn.samples[:3] * 255)
     assert f"log-likelihoods {' '.join(f'{value:.1f}' for value in drawn.log_likelihood[:3])}\n" in done.stdout
+
+
+def test_a_progression_is_shown_stage_by_stage(shown, tiny, tmp_path):
+    image, mask = np.zeros((4, 5, 1), int), pcnn.parse_mask("left:2", 4, 5)(0)
+    followed = pcnn.probability_progression(tiny, image, mask, num_stages=3, num_continuations=8)
+    plots.progression_grid(tmp_path / "a.png", [image], [mask], [followed])
+    first, *stages = [each[2] for each in shown[0]]
+    np.testing.assert_array_equal(first, occluded(image, mask, 2))
+    np.testing.assert_allclose(stages, 255 * followed.probabilities[..., 1], atol=1)

@@ -1,12 +1,13 @@
 """The models in saved_models/: complete, small, good at what they say."""
 
 import json
+import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, repository_files
+from conftest import ROOT, repository_files, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import list_images
@@ -51,3 +52,14 @@ def test_sample_with_no_flag(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(tmp_path / "samples.npz") as saved:
         assert saved["samples"].shape == (4, 8, 28, 28, 1) and (np.diff(saved["log_likelihood"]) <= 0).all()
+
+
+def test_a_packed_model_loads_with_its_weights_rounded(tiny, tmp_path, monkeypatch):
+    save_model(tiny, tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["pack.py", *(str(tmp_path / name / "model.keras") for name in ("run", "packed"))])
+    runpy.run_path(str(ROOT / "saved_models" / "pack.py"), run_name="__main__")
+    tiny.config.save(tmp_path / "packed" / "config.json")
+    for rounded, weight in zip(pcnn.load(tmp_path / "packed").get_weights(), tiny.get_weights(), strict=True):
+        np.testing.assert_array_equal(rounded, weight.astype(np.float16))
+    run, packed = ((tmp_path / name / "model.keras").stat().st_size for name in ("run", "packed"))
+    assert packed < run

@@ -153,11 +153,6 @@ pcnn_keras/figures.py --no-such-flag
 pcnn_keras/evaluate.py --model missing
 pcnn_keras/evaluate.py --model=
 pcnn_keras/evaluate.py --model untrained
-pcnn_keras/evaluate.py --model untrained --limit 1
-pcnn_keras/evaluate.py --model untrained --num-samples 1
-pcnn_keras/evaluate.py --model untrained --json missing/figures.json
-pcnn_keras/evaluate.py --model untrained --json /dev/null
-pcnn_keras/evaluate.py --model untrained --json figures.json --bound
 pcnn_keras/classifier.py --model missing
 pcnn_keras/classifier.py --model=--
 pcnn_keras/classifier.py --model untrained --dataset folder --data-dir .
@@ -217,3 +212,11 @@ def test_every_setting_with_a_flag_has_it(tmp_path):
         assert flag in usage and (not flag or declared.help)
     assert {name: declared.flag for name, _, declared in settings() if declared.flag} == {
         "max_num_blobs": "--max-blobs", "iter_min": "--min-iters", "iter_max": "--max-iters"}
+
+
+@pytest.mark.parametrize("flags, said", [
+    ("--limit 1", "--limit"), ("--num-samples 1", "--num-samples"), ("--json missing/a.json", "missing/a.json cannot"),
+    ("--json /dev/null", "/dev/null cannot be written"), ("--json a.json --bound", "--bound measures nothing")])
+def test_evaluate_says_what_is_wrong_before_it_loads_a_model(call_here, folders, flags, said):
+    done = call_here(f"pcnn_keras/evaluate.py --model untrained {flags}")  # which has no model.keras
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

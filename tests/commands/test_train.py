@@ -15,10 +15,11 @@ from PIL import Image
 
 import pcnn_keras as pcnn
 from pcnn_keras.commands import train as commands_train
+from pcnn_keras.commands.datasets import data_dir, remember
 from pcnn_keras.commands.train import choose_output, claim
 from pcnn_keras.config import Config
 from pcnn_keras.data.sources import load_model_images
-from pcnn_keras.errors import InputError
+from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.evaluation.visible import load_bound
 from pcnn_keras.quiet import import_tensorflow
 
@@ -236,3 +237,20 @@ def test_a_run_remembers_where_its_images_are(call_here, tmp_path):
     (tmp_path / "run" / "run.json").write_text("{")
     code, _, errors = call_here("train.py --output run --resume --epochs 3")
     assert code == 2 and "run.json" in errors and "--data-dir" in errors
+
+
+def test_a_run_that_stops_says_how_to_go_on(call_here, monkeypatch):
+    def stop(*_, **__):
+        raise Stopped("Stopped at step 2.", "--learning-rate 0.001")
+
+    monkeypatch.setattr("pcnn_keras.training.train.train", stop)
+    code, _, errors = call_here("train.py --dataset digits --output run --bfloat16")
+    assert code == 1 and errors.endswith("--output run --resume --bfloat16 --learning-rate 0.001\n")
+
+
+def test_a_run_remembers_its_images_for_its_own_set_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    remember(tmp_path, "photos")
+    for dataset, given, expected in ((None, None, str(tmp_path / "photos")), ("other", None, None), (None, "x", "x")):
+        flags = Namespace(model=tmp_path, dataset=dataset, data_dir=given)
+        assert data_dir(Config(dataset="folder"), flags) == expected

@@ -286,3 +286,11 @@ def test_what_libtiff_says_of_a_damaged_file_stays_off_the_screen(tmp_path, capf
 def test_a_smaller_picture_is_an_average():
     board = (255 * (np.indices((8, 8)).sum(axis=0) % 2)).astype(np.uint8)[..., None]
     assert np.abs(resize(board, 4, 4).astype(int) - 127).max() < 20
+
+
+def test_colours_become_as_grey_as_they_are_bright(tmp_path):
+    primaries = np.eye(3, dtype=np.uint8)[None] * np.uint8(255)
+    Image.fromarray(primaries).save(tmp_path / "a.png")
+    for grey in (read_image(tmp_path / "a.png", 1), convert(primaries, 1),
+                 pixels_of("image", Image.fromarray(primaries), 1)):
+        assert grey[0, :, 0].tolist() == [76, 150, 29]  # ITU-R BT.601

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, TINY
 from PIL import Image
 
+from pcnn_keras.data.images import resize
 from pcnn_keras.data.sources import _split, load_images, load_labels, load_model_images
 from pcnn_keras.errors import InputError
 
@@ -287,3 +288,10 @@ def test_images_that_no_memory_holds_are_foreseen(tmp_path, monkeypatch, no_netw
     write(tmp_path / "00.png", 6, 6, colour=True)
     (tmp_path / "memory.max").write_text("1000000000\n")
     assert "need 2.0 GB of memory: this machine has 1.0" in refused("folder", str(tmp_path), size=4096)
+
+
+def test_celeba_is_exactly_the_middle_half_of_the_width(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (109, 89, 3), np.uint8)
+    for i in range(12):
+        Image.fromarray(picture).save(tmp_path / f"{i:02}.png")
+    np.testing.assert_array_equal(load_images("celeba", tmp_path).train[0], resize(picture[32:77, 22:67], 32, 32))

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY, enlarge, run_here, save_model
+from scipy.stats import entropy
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import mask_specs
@@ -60,6 +61,15 @@ def test_a_classifier_loads_whatever_version_of_keras_wrote_it(tmp_path):
         load_classifier(tmp_path / "later.keras", config.replace(height=16))
 
 
+def test_a_classifier_sees_levels_as_shares_of_the_highest():
+    samples = np.random.default_rng(0).integers(0, 5, (1, 6, 4, 5, 1))
+    classifier = build_classifier(TINY.replace(num_levels=5), 3)
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(classifier(samples[0].astype(np.float32) / 4)))
+    found = classify(classifier, samples, 5)
+    np.testing.assert_array_equal(found["likeliest_class"][0], expected.argmax(axis=1))
+    np.testing.assert_allclose(found["class_probability"][0], expected.max(axis=1), rtol=1e-5)
+
+
 def test_a_classifier_is_the_same_whatever_keras_has_for_the_order_of_axes():
     config = TINY.replace(channels=3, height=8)
     expected = [weight.shape for weight in build_classifier(config, 3).weights]
@@ -86,10 +96,10 @@ def test_likelihoods_of_the_parts(tiny):
 
 @pytest.mark.parametrize("with_classifier, channels", [(True, 1), (False, 1), (False, 3)])
 def test_every_figure_is_there_with_its_error(with_classifier, channels):
-    config = TINY.replace(height=8, width=8, channels=channels)
+    config = TINY.replace(height=8, width=8, channels=channels, num_levels=4 if with_classifier else 2)
     model = enlarge(pcnn.build_model(config), 2.0)
     rng = np.random.default_rng(0)
-    images, reference = rng.integers(0, 2, (2, 12, 8, 8, channels)).astype(np.int32)
+    images, reference = rng.integers(0, config.num_levels, (2, 12, 8, 8, channels)).astype(np.int32)
     classifier = build_classifier(config, 10) if with_classifier else None
     shares = []
     result = evaluate(model, images, reference, classifier, num_samples=4, num_drawn=5, progress=shares.append)
@@ -125,8 +135,11 @@ def test_every_figure_is_there_with_its_error(with_classifier, channels):
     truth, joint = (pcnn.log_likelihood(model, images[:5], visible) for visible in ("bottom:2", "none"))
     consistent, weights = consistency(model, draws, truth, joint)
     below = (draws.log_likelihood < truth[:, None]).sum(axis=1)
+    alone = pcnn.pixel_probabilities(model, images, "none")
+    alone = np.take_along_axis(alone, images[..., None], axis=-1)[masks[..., 0] == 0]
     expected = {
         **{name: value["mean"] for name, value in consistent.items()}, "rank_of_truth": below.mean() / 4,
+        "log_weight_sd": weights.std(axis=1, ddof=1).mean(), "unconditional_nats_per_image": -np.log(alone).sum() / 12,
         "hamming_distance": np.mean([mean_hamming_distance(x, masks[0, ..., 0] == 0) for x in draws.samples])}
     first = pcnn.inpaint(model, images, masks, 1, seed=range(12)).samples[:, 0]
     if with_classifier:
@@ -135,10 +148,13 @@ def test_every_figure_is_there_with_its_error(with_classifier, channels):
         share = np.exp(weights) / np.exp(weights).sum(axis=1, keepdims=True)
         features = keras.Model(classifier.inputs[0], classifier.get_layer("features").output)
         density, covered = density_and_coverage(
-            *(features(x.astype(np.float32)).numpy() for x in (reference, first)), NEIGHBOURS)
+            *(features(x.astype(np.float32) / 3).numpy() for x in (reference, first)), NEIGHBOURS)
+        firsts, real = (classify(classifier, x[:, None], 4)["class_probability"].mean() for x in (first, images))
+        assert result["real"]["confidence"]["mean"] == pytest.approx(real, rel=1e-4)
         expected |= {
             "density": density.mean(), "coverage": covered.mean(),
-            "classes": np.mean([len(set(row)) for row in classes]),
+            "classes": np.mean([len(set(row)) for row in classes]), "confidence": firsts,
+            "class_entropy": np.mean([entropy(np.unique(row, return_counts=True)[1]) for row in classes]),
             "classifier_confidence_draws": confidence.mean(),
             "classifier_confidence_importance": (share * confidence).sum(axis=1).mean(),
             "classifier_confidence_best_quarter": confidence[range(5), draws.log_likelihood.argmax(axis=1)].mean(),
@@ -150,6 +166,11 @@ def test_every_figure_is_there_with_its_error(with_classifier, channels):
     found = {name: measures[name]["mean"] for name in expected}
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
     assert measures["rank_histogram"] == np.bincount((2 * below + 1) * 4 // 5, minlength=8).tolist()
+
+
+def test_the_six_masks():
+    assert list(mask_specs(pcnn.Config.preset("mnist")).items()) == [
+        ("blobs", "blobs:4,2,7"), *((spec, spec) for spec in ("bottom:7", "top:14", "left:14", "random:0.15", "none"))]
 
 
 def test_what_the_model_drew_itself_has_any_rank_among_its_draws(tiny, monkeypatch):

@@ -69,3 +69,13 @@ def test_the_model_that_ships_knows_its_digits_and_no_others():
     assert (surprise(model, images, masks) < bound).all()
     assert (surprise(model, 1 - images, masks) > bound).all()
     assert (surprise(model, np.random.default_rng(0).integers(0, 2, images.shape), masks) > bound).all()
+
+
+def test_the_bound_is_of_completions_under_each_mask_in_turn(tiny, tmp_path, monkeypatch):
+    asked, images = [], np.random.default_rng(1).integers(0, 2, (15, 4, 5, 1))
+    monkeypatch.setattr(visible, "surprise", lambda *given: (asked.append(given), surprise(*given))[1])
+    save_bound(tiny, images, tmp_path)
+    ((_, completed, masks),) = asked
+    specs = ("blobs:4,2,7", "bottom:1", "top:2", "left:2", "random:0.15")
+    np.testing.assert_array_equal(masks, [pcnn.parse_mask(specs[i % 5], 4, 5)(i) for i in range(15)])
+    np.testing.assert_array_equal(completed, pcnn.inpaint(tiny, images, masks, 1, seed=np.arange(15)).samples[:, 0])

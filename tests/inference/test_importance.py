@@ -6,7 +6,9 @@ from conftest import TINY, enlarge, every_completion
 from scipy.stats import chisquare
 
 import pcnn_keras as pcnn
+from pcnn_keras.inference import importance
 from pcnn_keras.inference.importance import effective_sample_size, log_weights, resample
+from pcnn_keras.inference.noise import gumbel
 
 
 @pytest.mark.parametrize("channels, changes, larger", [
@@ -72,3 +74,10 @@ def test_effective_sample_size():
     assert effective_sample_size(np.zeros(8)) == pytest.approx(8)
     assert effective_sample_size(np.array([0.0, -1000, -1000])) == pytest.approx(1)
     np.testing.assert_allclose(effective_sample_size(np.log([[1.0, 1, 2], [3, 3, 3]])), [16 / 6, 3])
+
+
+def test_what_chooses_is_the_noise_of_no_pixel(tiny, monkeypatch):
+    at = []
+    monkeypatch.setattr(importance, "gumbel", lambda *given: (at.append(int(given[2][0])), gumbel(*given))[1])
+    pcnn.inpaint(tiny, np.zeros((4, 5), int), "none", 2, candidates=4)
+    assert at[0] > 256 * 4 * 5  # whatever the number of levels

@@ -89,3 +89,13 @@ def test_stages_of_colour_images_start_at_the_mask_and_end_with_everything_known
 def test_bad_arguments_are_input_errors(tiny, image, change):
     with pytest.raises(pcnn.InputError):
         pcnn.probability_progression(tiny, **{"image": image, "mask": MASK, **change})
+
+
+def test_continuations_have_noise_of_their_own(tiny, image):
+    """One with the completion's own noise would be the completion."""
+    differ = []
+    for seed in range(8):
+        one = pcnn.probability_progression(tiny, image, "none", num_stages=2, num_continuations=1, seed=seed)
+        same = pcnn.pixel_probabilities(tiny, one.sample[None], "none")[0]
+        differ.append(np.abs(one.probabilities[0] - same).max() > 0.01)
+    assert any(differ)

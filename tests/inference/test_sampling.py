@@ -298,3 +298,7 @@ def test_an_empty_batch_gives_nothing(tiny):
     nothing = np.zeros((0, 4, 5, 1), int)
     for mask in (nothing, "left:2"):
         assert [field.shape for field in pcnn.inpaint(tiny, nothing, mask, 3)] == [(0, 3, 4, 5, 1), (0, 3), (0, 3)]
+
+
+def test_the_highest_temperature_is_a_fair_coin(tiny):
+    assert abs(pcnn.inpaint(tiny, np.zeros((4, 5), int), "none", 2000, 3e38).samples.mean() - 0.5) < 0.01

@@ -293,3 +293,8 @@ def test_loads_and_trains_on_jax_without_tensorflow(tmp_path):
     image, mask = np.ones((1, 4, 5, 1), int), np.zeros((1, 4, 5, 1), int)
     expected = [pcnn.log_likelihood(model, image, mask)[0] for model in models]
     np.testing.assert_allclose([float(line) for line in run.stdout.split()], expected, atol=1e-4)
+
+
+def test_weights_of_logits_are_near_one_at_first():
+    context = pcnn.build_model(TINY.replace(merge="weighted")).conditioner(np.ones((1, 4, 5, 2), np.float32))
+    np.testing.assert_allclose(context["weights"], 1, atol=0.1)

@@ -141,3 +141,30 @@ def test_a_process_that_does_not_write_keeps_the_count_alone(new_run, tmp_path):
     checkpoint = Checkpoint(run, IMAGES, writes=False)
     checkpoint.save(model)
     assert checkpoint.step == 0 and not list(tmp_path.iterdir())
+
+
+def test_at_the_last_step_of_an_epoch_the_checkpoint_waits_for_held_out_images(new_run, monkeypatch):
+    _, checkpoint, model = new_run
+    kept = []
+    monkeypatch.setattr(checkpoint, "save", lambda model, inside_epoch: kept.append(inside_epoch))
+    keeper = CheckpointKeeper(checkpoint, Mock(came=None), Mock(any=bool), seconds=0)
+    keeper.set_model(model)
+    keeper.set_params({"steps": 3})
+    for batch in range(3):
+        keeper.on_train_batch_end(batch)
+    keeper.on_epoch_end(0)
+    assert kept == [True, True, False]
+
+
+def test_the_seconds_of_earlier_sittings_count(new_run, tmp_path, monkeypatch):
+    run, checkpoint, model = new_run
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    run.go_on_from(0, [], 0)
+    now[0] = 160
+    checkpoint.save(model)
+    now[0] = 1000
+    again = Run(tmp_path, CONFIG)
+    Checkpoint(again, IMAGES).restore(model)
+    now[0] = 1005
+    assert again.seconds == pytest.approx(65)

@@ -255,3 +255,15 @@ def test_the_command_line_says_how_to_go_on(tmp_path, monkeypatch, capfd):
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     assert not exited.value.code
     assert [row["step"] for row in history(tmp_path / "a run")] == [3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_second_signal_is_the_caller_s_own(number):
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Signals() as signals:
+            signal.raise_signal(number)
+            assert signals.came
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)

@@ -87,3 +87,14 @@ def test_a_model_goes_on_when_loaded_by_keras_and_from_a_checkpoint(tmp_path):
         assert abs(one - old).max() > RATE / 10
         for other in others:
             np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_on_one_device_shared_optimizers_clip_as_others_do(name):
+    found = []
+    for kind in (OPTIMIZERS[name], SHARED[name]):
+        weight, optimizer = keras.Variable(np.ones((2, 3), "float32")), kind(learning_rate=0.1, global_clipnorm=0.5)
+        for size in (10.0, 0.1):  # one is clipped, one is not: Adam's first step alone would show nothing
+            optimizer.apply([keras.ops.full((2, 3), size)], [weight])
+        found.append(weight.numpy())
+    np.testing.assert_allclose(*found, rtol=1e-5)
