@@ -99,7 +99,7 @@ def run(main):
     except Exception as error:
         if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
             raise
-        leave("there is not enough memory for that.", 2)
+        leave("there is not enough memory for that: smaller batches, or fewer images or completions, take less.", 2)
     finally:
         output.flush()
         sys.stdout = output.stream

@@ -37,7 +37,7 @@ def test_memory_that_runs_out_is_said_in_one_line(capsys, error):
     with pytest.raises(SystemExit) as exited:
         run(too_much)
     assert exited.value.code == 2
-    assert capsys.readouterr().err.endswith(": there is not enough memory for that.\n")
+    assert capsys.readouterr().err.endswith(" take less.\n")
 
 
 def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
