@@ -49,7 +49,6 @@ def main():
 
     from keras.callbacks import LambdaCallback
 
-
     print(machine(), flush=True)
     config = CONFIG.replace(steps_per_epoch=flags.steps // CONFIG.epochs)
     rng = np.random.default_rng(0)

@@ -2,9 +2,8 @@
 
     python experiments/paired.py BEFORE AFTER [--limit 1000]
 
-Nats per image of each under the six masks of `pcnn_keras.evaluate`, and by how many AFTER has fewer: its mean and
-standard error over images. Images differ far more than two likelihoods of one do, so that errors of the two apart would
-not tell the models apart.
+Nats per image of each under the six masks of `pcnn_keras.evaluate`, and how many fewer AFTER has, with the standard
+error over images. Images differ far more than two likelihoods of one do: the errors of the two apart say little.
 """
 
 from pathlib import Path

@@ -37,12 +37,12 @@ atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 ROOT = Path(__file__).parents[1]
 
 TINY = pcnn.Config(height=4, width=5, filters=6, prior_depth=1, conditioning_depth=1, kernel_size=3, batch_size=8)
-MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"},
-          {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}]
+UNET = {"merge": "blocks", "conditioner": "unet", "attention_heads": 2, "conditioning_depth": 3}
+MERGES = [{}, {"merge": "weighted"}, {"merge": "blocks"}, UNET]
 """How the two networks may meet, and both conditioning networks."""
 
 STEPS = 5  # an epoch: a pass of 22 images in batches of 4 ends inside a batch
-CONFIG = TINY.replace(**MERGES[-1]).replace(
+CONFIG = TINY.replace(**UNET).replace(
     prior_depth=0, conditioning_depth=1, batch_size=4, epochs=2, steps_per_epoch=STEPS, learning_rate=0.02,
     warmup_steps=1, max_num_blobs=1, iter_min=0, iter_max=2)
 SMALLER = CONFIG.replace(conditioner="residual", attention_heads=0)

@@ -13,6 +13,7 @@ from pcnn_keras.commands.outcome import calling
 from pcnn_keras.config import PRESETS, Config, settings
 from pcnn_keras.data.images import list_images
 from pcnn_keras.data.masks import mask_kind, parse_mask
+from pcnn_keras.data.prepare import LIKE_MNIST
 from pcnn_keras.data.sources import is_of_files
 from pcnn_keras.errors import InputError, Stopped
 from pcnn_keras.files import CHECKPOINT, expect_files
@@ -138,7 +139,8 @@ def _is_looked_at(path, folder):
 def main():
     flags = parse()
     config, output = start(flags)
-    import_tensorflow().config.experimental.enable_tensor_float_32_execution(True)  # samplers alone need more
+    tf = import_tensorflow()
+    tf.config.experimental.enable_tensor_float_32_execution(True)  # samplers alone need more
 
     from pcnn_keras.training.devices import STRATEGIES
 
@@ -177,6 +179,7 @@ def main():
     if not strategy.writes:
         return
     print(f"The trained model is in {output}. Its visible.json and its export follow.", flush=True)
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # the bound is for scores of full precision
     try:
         finish(output, levels.validation)
     except KeyboardInterrupt:
@@ -196,12 +199,14 @@ def announce(config, images, begun):
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
         print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
               "trained model: --weights MODEL.", flush=True)
-    if config.dataset not in PRESETS and not begun and config.channels == 1 and config.num_levels == 2:
+    already = config.dataset in (*PRESETS, *LIKE_MNIST)
+    if not already and not begun and config.channels == 1 and config.num_levels == 2:
         print("2 levels are black and white; for shades of grey: --num-levels 16.", flush=True)
     kinds = {spec: mask_kind(spec).name for spec in config.masks}
-    for spec in (spec for spec, kind in kinds.items() if kind == "file"):
-        visible = parse_mask(spec, config.height, config.width)(0).mean()
-        print(f"Mask {spec}: {visible:.0%} of it is white, which is visible.", flush=True)
+    visible = [parse_mask(spec, config.height, config.width)(0).mean()
+               for spec, kind in kinds.items() if kind == "file"]
+    if visible:
+        print(f"Mask files: {min(visible):.0%} to {max(visible):.0%} of each is white, which is visible.", flush=True)
     if "blobs" not in kinds.values():
         print("Held-out images, which the best weights go by, have blob masks, as in every run; this one's --masks are "
               "others. The last weights are kept as last.keras.", flush=True)
@@ -213,7 +218,6 @@ def finish(output, held_out):
     from pcnn_keras.export.signatures import export
     from pcnn_keras.network.model import load
 
-    import_tensorflow()  # which has the bound found in full precision, as programs compare with it
     model = load(output)
     save_bound(model, held_out, output)
     export(model, output / "serving")

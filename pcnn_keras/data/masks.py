@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from pcnn_keras.config import MOST_BLOBS, MOST_VALUES, Config
 from pcnn_keras.data.images import pixels_of
@@ -211,7 +210,7 @@ def fit_mask(name: Any, painted: np.ndarray, height: int, width: int, picture: P
     """
     rows, columns = size = painted.shape[:2]
     if picture and (size == picture.size or size != (height, width) and _same_shape(size, picture.size)):
-        way, painted = picture, np.asarray(Image.fromarray(painted[..., 0]).resize(picture.size[::-1], 0))[..., None]
+        way = picture
     elif rows * width == columns * height:
         way = centre_picture(painted, height, width)
     else:

@@ -135,16 +135,13 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     batch, height, width = _size(config)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
     kinds = {spec: mask_kind(spec) for spec in specs}  # each is made once, however often it is named
-    masks, rows, end = [], {}, 0  # rows: of each specification, where each image's mask is
-    for spec, kind in kinds.items():
-        is_drawn = kind.name in RANDOM
-        masks.append(_drawn(kind, batch, height, width, seed) if is_drawn else parse_mask(spec, height, width)(0)[None])
-        count = batch if is_drawn else 1  # one for all images, as files may be many
-        rows[spec] = end + np.arange(batch, dtype=np.int32) % count
-        end += count
-    row = tf.gather_nd(np.stack([rows[spec] for spec in specs], axis=1), _choices(config, seed, 2, len(specs)),
-                       batch_dims=1)
-    return tf.gather(tf.concat(masks, axis=0), row)
+    masks = {spec: _drawn(kind, batch, height, width, seed) if kind.name in RANDOM else
+             parse_mask(spec, height, width)(0)[None]  # one for all images: files may be many
+             for spec, kind in kinds.items()}
+    first = dict(zip(masks, np.cumsum([0, *(each.shape[0] for each in masks.values())])))
+    rows = np.stack([first[spec] + np.arange(batch) % masks[spec].shape[0] for spec in specs], axis=1)
+    row = tf.gather_nd(rows, _choices(config, seed, 2, len(specs)), batch_dims=1)
+    return tf.gather(tf.concat([*masks.values()], axis=0), row)
 
 
 def _choices(config, seed, use, count):

@@ -64,12 +64,14 @@ class Picture(NamedTuple):
         return cut(self.pixels, tuple(edge / self.reduced for edge in self.box), *self.target)
 
     def follow(self, painted: np.ndarray) -> np.ndarray:
-        """What was painted on the picture, uint8 of its size and one channel, goes the same way.
+        """What was painted on the picture, or on a copy of another size, uint8 of one channel, goes the same way.
 
         Returns:
             uint8 `(height, width, 1)`, the mean over each pixel; beyond the picture, what is at its border.
         """
-        return cut(painted, self.box, *self.target, Image.Resampling.BOX, "edge")
+        sides = zip(self.box, 2 * painted.shape[:2], 2 * self.size)
+        return cut(painted, tuple(edge * own / side for edge, own, side in sides), *self.target, Image.Resampling.BOX,
+                   "edge")
 
 
 def prepare_digit(photo: Any, height: int = 28, width: int = 28) -> Picture:

@@ -197,7 +197,7 @@ def test_how_much_of_a_mask_file_is_visible_is_said_before_training(trained_with
     (tmp_path / ".masks").mkdir()
     Image.fromarray(np.eye(6, dtype=np.uint8) * 255).save(tmp_path / ".masks" / "a.png")
     trained_with("--dataset folder --data-dir . --output ../run --masks blobs .masks/a.png")
-    assert "Mask .masks/a.png: 17% of it is white, which is visible." in capsys.readouterr().out
+    assert "Mask files: 17% to 17% of each is white, which is visible." in capsys.readouterr().out
 
 
 def test_masks_of_training_are_no_images_of_it(call_here, tmp_path):
@@ -254,3 +254,12 @@ def test_a_run_remembers_its_images_for_its_own_set_alone(tmp_path, monkeypatch)
     for dataset, given, expected in ((None, None, str(tmp_path / "photos")), ("other", None, None), (None, "x", "x")):
         flags = Namespace(model=tmp_path, dataset=dataset, data_dir=given)
         assert data_dir(Config(dataset="folder"), flags) == expected
+
+
+def test_what_is_found_of_a_trained_model_is_of_full_precision(call_here, monkeypatch):
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+    monkeypatch.setattr("pcnn_keras.training.train.train", lambda *_, **__: seen.append(enabled()))
+    monkeypatch.setattr(commands_train, "finish", lambda *_: seen.append(enabled()))
+    assert call_here("train.py --dataset digits --output run").returncode == 0
+    assert seen == [True, False]

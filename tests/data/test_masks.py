@@ -126,5 +126,9 @@ def test_a_mask_painted_on_a_reduced_copy_goes_the_way_of_the_picture():
     visible = np.zeros((30, 30, 1), np.uint8)
     visible[:, 23:] = 255
     np.testing.assert_array_equal(fit_mask("m", visible, 2, 2, square)[..., 0], [[0, 1], [0, 1]])
-    as_the_model = visible[::15, ::15]  # of the model's own size: as it is
-    np.testing.assert_array_equal(fit_mask("m", as_the_model, 2, 2, square)[..., 0], as_the_model[..., 0] // 255)
+    of_the_model = np.array([[0, 255], [255, 0]], np.uint8)[..., None]  # as it is: the quarter would be all white
+    np.testing.assert_array_equal(fit_mask("m", of_the_model, 2, 2, square)[..., 0], [[0, 1], [1, 0]])
+    larger = np.zeros((6, 6, 1), np.uint8)
+    larger[:3, :2] = 255  # two thirds of a pixel, without its last column
+    np.testing.assert_array_equal(
+        fit_mask("m", larger, 2, 2, Picture(larger[:2, :2], (2, 2), (0, 0, 2, 2), (2, 2)))[..., 0], [[1, 0], [0, 0]])

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import MERGES, TINY, assert_same_completions, enlarge
+from conftest import MERGES, TINY, UNET, assert_same_completions, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.export.signatures import MOST_DRAWS, export
@@ -19,7 +19,7 @@ def tiny_models():
     colour = TINY.replace(height=3, width=4, channels=3, num_levels=3, filters=7)
     configs = {"grey": TINY, "colour": colour, "weighted": TINY.replace(**MERGES[1]),
                "blocks": TINY.replace(**MERGES[2]),
-               "colour unet": colour.replace(filters=12, distribution="logistics", **MERGES[3]),
+               "colour unet": colour.replace(filters=12, distribution="logistics", **UNET),
                "slices": TINY.replace(width=4, merge="blocks", slices=2)}
     return {name: enlarge(pcnn.build_model(config), 2.0) for name, config in configs.items()}
 

@@ -6,7 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import MERGES, ROOT, TINY, enlarge, every_completion, save_model
+from conftest import MERGES, ROOT, TINY, UNET, enlarge, every_completion, save_model
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.slices import network_inputs
@@ -93,7 +93,7 @@ def test_conditional_logits_see_every_visible_pixel_and_the_mask(merge):
 
 
 def test_a_unet_of_odd_sides_is_its_layers_in_turn():
-    config = TINY.replace(**{**MERGES[-1], "height": 11, "width": 9})
+    config = TINY.replace(**{**UNET, "height": 11, "width": 9})
     model = enlarge(pcnn.build_model(config), 1.0)
     x = np.random.default_rng(0).random((2, 11, 9, 2)).astype(np.float32)
 
@@ -283,7 +283,7 @@ for folder in sys.argv[1:]:
 
 def test_loads_and_trains_on_jax_without_tensorflow(tmp_path):
     pytest.importorskip("jax")
-    merges = [*MERGES[:3], {**MERGES[3], "distribution": "logistics"}]
+    merges = [*MERGES, {**UNET, "distribution": "logistics"}]
     folders = [tmp_path / str(i) for i in range(len(merges))]
     models = [save_model(enlarge(pcnn.build_model(TINY.replace(**merge)), 2.0), folder)
               for merge, folder in zip(merges, folders)]

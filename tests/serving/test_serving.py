@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import MERGES, TINY, assert_same_completions, enlarge
+from conftest import TINY, UNET, assert_same_completions, enlarge
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.images import resize
@@ -33,7 +33,7 @@ def loader(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model():
-    return enlarge(pcnn.build_model(TINY.replace(height=8, width=8, num_levels=4, **MERGES[-1])), 2.0)
+    return enlarge(pcnn.build_model(TINY.replace(height=8, width=8, num_levels=4, **UNET)), 2.0)
 
 
 @pytest.fixture(scope="module")

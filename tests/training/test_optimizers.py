@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import IMAGES, MERGES, SMALLER, TINY
+from conftest import IMAGES, MERGES, SMALLER, TINY, UNET
 
 import pcnn_keras as pcnn
 from pcnn_keras.config import settings
@@ -27,7 +27,7 @@ def updates(optimizer, variables, gradients):
     return [value - variable.numpy() for value, variable in zip(before, variables)]
 
 
-@pytest.mark.parametrize("changes", [MERGES[1], MERGES[-1] | {"head_filters": 4}])
+@pytest.mark.parametrize("changes", [MERGES[1], UNET | {"head_filters": 4}])
 def test_kernels_are_updated_by_muon_but_those_of_outputs(changes):
     config = TINY.replace(**changes)
     model = pcnn.build_model(config)
