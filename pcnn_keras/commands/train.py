@@ -199,8 +199,8 @@ def announce(config, images, begun):
     if config.dataset == "folder" and not begun and 0 < steps < FEW_STEPS:
         print(f"{steps:,} steps are few: the faces that ship took thousands. For more: --epochs N; or begin from a "
               "trained model: --weights MODEL.", flush=True)
-    already = config.dataset in (*PRESETS, *LIKE_MNIST)
-    if not already and not begun and config.channels == 1 and config.num_levels == 2:
+    meant = begun or config.dataset in (*PRESETS, *LIKE_MNIST)
+    if not meant and config.channels == 1 and config.num_levels == 2:
         print("2 levels are black and white; for shades of grey: --num-levels 16.", flush=True)
     kinds = {spec: mask_kind(spec).name for spec in config.masks}
     visible = [parse_mask(spec, config.height, config.width)(0).mean()
