@@ -1,7 +1,7 @@
 """Seconds of `python sample.py` without flags, as a whole and part by part, and of what needs no TensorFlow.
 
 `python benchmarks/start_up.py`: the whole is the median of three processes, `--help` and a flag error too. The parts
-are taken once, in this process, as `sample.py` does them one after the other.
+are taken once, in this process, as `sample.py` does them one after the other, with `--image` also the pass.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def parts():
     pcnn.inpaint(model, examples, "bottom:7", 8)
     yield "... of which drawing", lap()
     surprise(model, drawn.samples[:, 0], pcnn.parse_mask("bottom:7", 28, 28)(0)[None].repeat(len(examples), 0))
-    yield "one pass of the whole model, for the warning", lap()
+    yield "one pass of the whole model, for the warning about given pictures", lap()
     classify(find_classifier(MNIST, model.config), drawn.samples, model.config.num_levels)
     yield "the classifier", lap()
     import pcnn_keras.plots  # noqa: F401

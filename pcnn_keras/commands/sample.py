@@ -3,6 +3,7 @@
 `python sample.py --model saved_models/mnist --dataset mnist --index 0 1 --mask bottom:7`
 """
 
+import math
 from itertools import chain
 from pathlib import Path
 
@@ -216,7 +217,9 @@ def main():
     earlier = {path for path in earlier_files(flags.output) if path.resolve() not in given}
     cases = cases or data_set_cases(flags, config, masks)
     model = load(flags.model)
-    bound, classifier = load_bound(flags.model), find_classifier(flags.model, config)
+    # The model's own examples are like what it knows: the pass that tells is saved.
+    bound = load_bound(flags.model) if flags.image or not files else math.inf
+    classifier = find_classifier(flags.model, config)
     with replacing_all(flags.output) as aside:
         drawn = draw(flags, model, bound, classifier, cases, groups or in_groups(cases, flags, masks), aside)
         first_rows = drawn.part(0, MOST_ROWS)

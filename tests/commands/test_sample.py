@@ -285,6 +285,8 @@ def test_what_the_model_does_not_know_is_warned_of(place, tmp_path):
         (tmp_path / "visible.json").write_text(json.dumps({"standard_deviations": bound}))
         code, _, errors = place("--image photos/a.png --mask left:3")
         assert code == 0 and errors.count("\n") == warned and errors.count("unlike what the model knows") == warned
+    (tmp_path / "photos").rename(tmp_path / "examples")
+    assert place("--mask left:3")[::2] == (0, ""), "its own examples it knows"
 
 
 def test_a_photo_of_a_digit_is_prepared_and_the_mask_with_it(tiny, tmp_path, call_here):
