@@ -50,7 +50,7 @@ def main():
     from keras.callbacks import LambdaCallback
 
     print(machine(), flush=True)
-    config = CONFIG.replace(steps_per_epoch=flags.steps // CONFIG.epochs)
+    config = CONFIG.replace(steps_per_epoch=-(-flags.steps // CONFIG.epochs))
     rng = np.random.default_rng(0)
     images = pcnn.Splits(*(rng.integers(0, config.num_levels, (n, 8, 8, 1), np.uint8) for n in (1000, 100, 10)))
     gauge = Gauge("training steps", flags.steps)

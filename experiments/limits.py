@@ -31,10 +31,10 @@ def line(name, nats):
 
 def by_cut(model, images):
     """log p(x) by the cuts: `(CUTS, n)`, the first of which is no cut."""
-    from pcnn_keras.inference.likelihood import score, teacher_forced
+    from pcnn_keras.inference.likelihood import score, unconditional_logits
 
     hidden = np.zeros((*images.shape[:3], 1), np.int32)
-    logits = teacher_forced(model, images, hidden)["logits"]
+    logits = unconditional_logits(model, images)
     found = []
     for row in np.arange(CUTS) * model.config.height // CUTS:
         below, above = hidden.copy(), hidden.copy()

@@ -2,10 +2,16 @@
 
     TFDS_DATA_DIR=… python experiments/realism.py [--model DIR] [--images N] [--num-samples N]
 
-Completions of MNIST's first test images, image i with seed i. Realism is the probability of the likeliest class by the
-classifier in the model's folder: a completion may well be another digit than the image was. Printed for each mask and
-each score, higher being better: Spearman's rank correlation with realism within an image; and how much realer than the
-average completion of an image the one of the highest score is. Both are means over images with standard errors.
+Completions of MNIST's first test images, image i with seed i. Two judges of realism, by the classifier in the model's
+folder:
+
+    confidence  the probability of the likeliest class: a completion may well be another digit than the image was
+    density     how many real digits, of 1,000 held-out ones, have the completion among their neighbours, over 5: 1 on
+                average for real ones (evaluation/metrics.py). It is not saturated where the classifier is sure
+
+Printed for each judge, each mask and each score, higher being better: Spearman's rank correlation with realism within
+an image, where both vary; and how much realer than the average completion of an image the one of the highest score is.
+Both are means over images with standard errors.
 
     surprise    log p(x_hidden | c) less what the model expects of it: sum (log p(x_i | .) + H_i), H_i the entropy
     window      the worst one, of 5 x 5 pixels: the minimum of a sum over its hidden pixels
@@ -60,7 +66,8 @@ def main():
     flags = parser.parse_args()
 
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.evaluation.classifier import classify, find_classifier
+    from pcnn_keras.evaluation.classifier import find_classifier
+    from pcnn_keras.evaluation.evaluate import Judge
     from pcnn_keras.evaluation.metrics import rank_correlation
 
     folder = find_model(flags.model)
@@ -68,21 +75,28 @@ def main():
     config, classifier = model.config, find_classifier(folder, model.config)
     if not classifier:
         parser.error(f"{folder} has no classifier")
-    images = load_model_images(config).test[: flags.images].astype(np.int32)
+    splits = load_model_images(config)
+    judge = Judge(classifier, config, splits.validation[:1000])
+    images = splits.test[: flags.images].astype(np.int32)
     print(machine(), flush=True)
-    cells = {}
+    tables = {"confidence": {}, "density": {}}
     for spec in (config.blobs, config.bottom):
         masks = np.stack([pcnn.parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
         draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
-        realism = classify(classifier, draws.samples, config.num_levels)["class_probability"]
-        print(f"{spec}: realism {cell(realism.mean(axis=1))}", flush=True)
-        for name, values in scores(model, draws, masks).items():
-            correlations = [rank_correlation(*pair) for pair in zip(values, realism)]
-            best = np.take_along_axis(realism, values.argmax(axis=1)[:, None], axis=1)[:, 0]
-            cells.setdefault(name, []).extend(
-                map(cell, ([c for c in correlations if c == c], best - realism.mean(axis=1))))
-    for name, row in cells.items():
-        print(f"| {name} | {' | '.join(row)} |")
+        judged, found = judge.realism(draws.samples.reshape(-1, *images.shape[1:])), scores(model, draws, masks)
+        for name, rows in tables.items():
+            realism = judged[name].reshape(draws.draw.shape)
+            print(f"{spec}: {name} {cell(realism.mean(axis=1))}", flush=True)
+            for score, values in found.items():
+                correlations = [rank_correlation(*pair) for pair in zip(values, realism)]
+                best = np.take_along_axis(realism, values.argmax(axis=1)[:, None], axis=1)[:, 0]
+                vary = [c for c in correlations if c == c]  # it has none where all are as real
+                rows.setdefault(score, []).extend(map(cell, (vary, best - realism.mean(axis=1))))
+            print(f"{spec}: {name} differs among the completions of {len(vary)} images", flush=True)
+    for name, rows in tables.items():
+        print(f"\n{name}")
+        for score, row in rows.items():
+            print(f"| {score} | {' | '.join(row)} |")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,11 @@ def main():
     flags = parser.parse_args()
 
     from pcnn_keras.data.sources import load_model_images
-    from pcnn_keras.plots import completion_grid
+    from pcnn_keras.plots import MOST_ROWS, completion_grid
+
+    count = len(flags.models) * len(flags.index) * len(flags.mask)
+    if count > MOST_ROWS:
+        parser.error(f"{count} rows: the picture has {MOST_ROWS} at most")
 
     models = {folder: pcnn.load(folder) for folder in flags.models}
     config = models[flags.models[0]].config

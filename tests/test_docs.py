@@ -103,6 +103,15 @@ def test_python_examples_run(page, tmp_path):
     assert code and done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tables_have_a_head_and_as_many_cells_in_every_row(page):
+    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S)
+    for rows in re.findall(r"(?:^\|.*\n?)+", prose, flags=re.M):
+        _, rule, *_ = lines = rows.splitlines()
+        assert re.fullmatch(r"(\| -+ )+\|", rule), lines[0]
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, lines[0]
+
+
 def test_no_row_of_figures_stands_twice():
     rows = [row for page in PAGES for row in re.findall(r"^\|.*\d.*\d.*\|$", text_of(page), flags=re.M)]
     rows = [row for row in rows if len(row) > 60]

@@ -24,15 +24,15 @@ from pcnn_keras.plots import HIDDEN, occluded
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 MODEL = ROOT / "saved_models" / "mnist"
-BLUE, ORANGE, GREY = tuple(np.array(HIDDEN) / 255), "#e07b39", "#8a8a8a"
+BLUE, ORANGE = tuple(np.array(HIDDEN) / 255), "#e07b39"
 PALE_BLUE, PALE_ORANGE, PALE_GREY = "#dfe7f3", "#fbe6d8", "#efefef"
 
 
-def canvas(width, height, across=10.0):
-    """A figure of so many inches, and one axes over all of it: `across` units wide, as many to the inch upwards."""
+def canvas(width, height):
+    """A figure of so many inches, and one axes over all of it: 10 units wide, as many to the inch upwards."""
     figure = Figure((width, height), dpi=120)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, across), ylim=(0, across * height / width))
+    axes.set(xlim=(0, 10), ylim=(0, 10 * height / width))
     axes.axis("off")
     return figure, axes
 

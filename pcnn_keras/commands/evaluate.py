@@ -17,7 +17,8 @@ def parse():
     parser = Parser(__doc__)
     parser.add_model()
     parser.add_images()
-    parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N", help="images (default: 1000)")
+    parser.add_argument("--limit", type=number(int, 10), default=1000, metavar="N",
+                        help="test images, and validation images to judge realism by (default: 1000)")
     parser.add_argument("--drawn", type=number(int, 2), default=100, metavar="N",
                         help="of how many images many completions are drawn (default: 100)")
     parser.add_argument("--num-samples", type=number(int, 2, MOST_SAMPLES), default=64, metavar="N",

@@ -32,7 +32,8 @@ class Progress:
         self._next = time.monotonic() + (0.2 if self._terminal else 10)
         text = f"{self._what}: {share:.0%}"
         if self._images > 1 and share:
-            text += f", {share * self._images / (time.monotonic() - self._begun):.2g} images a second"
+            rate = share * self._images / (time.monotonic() - self._begun)
+            text += f", {float(f'{rate:.2g}'):g} images a second"
         self._shown, text = len(text), text.ljust(self._shown) if self._terminal else text
         print(f"\r{text} " if self._terminal else text, end="" if self._terminal else "\n", flush=True)
 

@@ -122,11 +122,11 @@ def start(flags):
         raise InputError(f"--output {output} lies in --data-dir {flags.data_dir}: the pictures of the run would be "
                          "taken for images of the set.")
     side = dict.fromkeys(("height", "width"), flags.size) if flags.size else {}
-    for spec in config.replace(**given(flags), **side).masks:
-        is_file = mask_kind(spec).name == "file"
-        if is_file and of_files and not flags.resume and Path(spec).resolve() in {
-                path.resolve() for path in list_images(flags.data_dir, below=True)}:
-            raise InputError(f"Mask {spec} lies in --data-dir {flags.data_dir}: it would be taken for an image.")
+    mask_files = [spec for spec in config.replace(**given(flags), **side).masks if mask_kind(spec).name == "file"]
+    if mask_files and of_files and not flags.resume:
+        images = {path.resolve() for path in list_images(flags.data_dir, below=True)}
+        if among := [spec for spec in mask_files if Path(spec).resolve() in images]:
+            raise InputError(f"Mask {among[0]} lies in --data-dir {flags.data_dir}: it would be taken for an image.")
     return config, output
 
 

@@ -30,6 +30,11 @@ CELLS_OF_BLOB = 6
 """Where and when a blob starts takes as much memory as so many cells."""
 
 
+def most_masks(height, width, max_num_blobs, iter_max):
+    """How many masks one call of `random_blob_masks` draws at most."""
+    return MOST_CELLS // (height * (width + 1) * (iter_max + 1) + CELLS_OF_BLOB * max_num_blobs)
+
+
 def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 4, iter_min: int = 2, iter_max: int = 7,
                       seed: int | tf.Tensor = 0) -> tf.Tensor:
     """Random blob masks, on whichever device this is placed.
@@ -56,7 +61,7 @@ def random_blob_masks(batch: int, height: int, width: int, max_num_blobs: int = 
     max_num_blobs = expect_whole("max_num_blobs", max_num_blobs, 1, MOST_BLOBS)
     iter_min = expect_whole("iter_min", iter_min, 0, MOST_BLOBS)
     iter_max = expect_whole("iter_max", iter_max, iter_min, MOST_BLOBS)
-    if batch * (height * (width + 1) * (iter_max + 1) + CELLS_OF_BLOB * max_num_blobs) > MOST_CELLS:
+    if batch > most_masks(height, width, max_num_blobs, iter_max):
         raise InputError(f"{batch} masks of {width} x {height} pixels and up to {max_num_blobs} blobs at once "
                          "are too many.")
     if not (isinstance(seed, (tf.Tensor, np.ndarray)) and seed.shape == (2,) and seed.dtype in (tf.int32, tf.int64)):

@@ -40,7 +40,7 @@ def list_images(folder: Path | str, below: bool = False) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
     paths = sorted(path for path in (_below(folder) if below else folder.iterdir())
-                   if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+                   if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir())
     if not paths:
         raise InputError(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
     return paths

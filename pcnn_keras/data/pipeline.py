@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from pcnn_keras.config import Config
-from pcnn_keras.data.blobs import random_blob_masks
-from pcnn_keras.data.masks import RANDOM, mask_kind, parse_mask
+from pcnn_keras.data.blobs import most_masks, random_blob_masks
+from pcnn_keras.data.masks import mask_kind, parse_mask
 from pcnn_keras.data.pixels import scale
 from pcnn_keras.data.slices import network_inputs, slice_of
 from pcnn_keras.errors import InputError, reason, shown
@@ -135,7 +135,7 @@ def random_masks(config: Config, seed: tf.Tensor) -> tf.Tensor:
     batch, height, width = _size(config)
     specs = [config.blobs if spec == "blobs" else spec for spec in config.masks]
     kinds = {spec: mask_kind(spec) for spec in specs}  # each is made once, however often it is named
-    masks = {spec: _drawn(kind, batch, height, width, seed) if kind.name in RANDOM else
+    masks = {spec: ON_DEVICE[kind.name](batch, height, width, *kind.numbers, seed) if kind.name in ON_DEVICE else
              parse_mask(spec, height, width)(0)[None]  # one for all images: files may be many
              for spec, kind in kinds.items()}
     first = dict(zip(masks, np.cumsum([0, *(each.shape[0] for each in masks.values())])))
@@ -178,17 +178,15 @@ def _size(config: Config) -> tuple[int, int, int]:
     return config.batch_size, config.height, config.width
 
 
-def _drawn(kind, batch, height, width, seed):
-    """Random masks, drawn by TensorFlow on whichever device this is placed."""
-    draw: dict[str, Callable] = {"blobs": random_blob_masks, "random": _random_pixels}
-    return draw[kind.name](batch, height, width, *kind.numbers, seed)
-
-
 def _random_pixels(batch, height, width, share, seed):
     scores = tf.random.stateless_uniform((batch, height * width), seed)
     chosen = tf.math.top_k(scores, round(share * height * width)).indices
     at = tf.stack([tf.broadcast_to(tf.range(batch)[:, None], chosen.shape), chosen], axis=-1)
     return tf.reshape(tf.scatter_nd(at, tf.ones_like(chosen), scores.shape), (batch, height, width, 1))
+
+
+ON_DEVICE: dict[str, Callable] = {"blobs": random_blob_masks, "random": _random_pixels}
+"""What draws random masks of a kind with TensorFlow, on whichever device this is placed."""
 
 
 def held_out_masks(count: int, config: Config) -> np.ndarray:
@@ -197,10 +195,12 @@ def held_out_masks(count: int, config: Config) -> np.ndarray:
     Returns:
         int32 array `(count, height, width, 1)`, 1 = visible.
     """
-    size = 256  # mask i does not depend on `count`
+    height, width, most = config.height, config.width, config.iter_max
+    some = max(1, min(256, most_masks(height, width, config.max_num_blobs, most)))  # mask i depends on no `count`
     return np.concatenate([
-        _drawn(mask_kind(config.blobs), size, config.height, config.width, tf.constant([HELD_OUT_SEED, i], tf.int64))
-        for i in range(-(-count // size))])[:count]
+        random_blob_masks(some, height, width, config.max_num_blobs, config.iter_min, most,
+                          tf.constant([HELD_OUT_SEED, i], tf.int64))
+        for i in range(-(-count // some))])[:count]
 
 
 def held_out_batches(levels: np.ndarray, config: Config, devices: int = 1) -> tf.data.Dataset:

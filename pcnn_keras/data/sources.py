@@ -292,16 +292,18 @@ def _home(data_dir):
 
 
 def _download(builder, data_dir):
-    advice = (f"The data set {builder.name!r} is not prepared in {_home(data_dir)} and {{}}: give the folder of a "
-              "prepared one with --data-dir or TFDS_DATA_DIR, or use --dataset digits.")
+    def missing(why):
+        return InputError(f"The data set {builder.name!r} is not prepared in {_home(data_dir)} and {why}: give the "
+                          "folder of a prepared one with --data-dir or TFDS_DATA_DIR, or use --dataset digits.")
+
     try:  # TFDS itself would retry for minutes
         urllib.request.urlopen("https://storage.googleapis.com", timeout=5).close()
     except urllib.error.HTTPError:
         pass  # it answered
     except OSError:
-        raise InputError(advice.format("cannot be downloaded (no network)")) from None
+        raise missing("cannot be downloaded (no network)") from None
     try:
         with bars_on_terminals():
             builder.download_and_prepare()
     except Exception as error:  # quotas, checksums, disks: whatever the set's own script raises
-        raise InputError(advice.format(f"could not be downloaded ({reason(error)})")) from error
+        raise missing(f"could not be downloaded ({reason(error)})") from error

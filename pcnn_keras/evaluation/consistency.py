@@ -16,9 +16,10 @@ far more than the two likelihoods of one. log p(c) lies between two estimates fr
 """
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
 from pcnn_keras.evaluation.metrics import mean_and_error
-from pcnn_keras.inference.importance import effective_sample_size, log_weights
+from pcnn_keras.inference.importance import log_weights
 
 
 def consistency(model, draws, truth, joint):
@@ -41,14 +42,15 @@ def consistency(model, draws, truth, joint):
     measures = {"log_weight_sd": mean_and_error(weights.std(axis=1, ddof=1)),
                 "effective_sample_size": mean_and_error(effective_sample_size(weights))}
     for side, some in (("low", weights), ("high", with_truth)):
-        implied = _log_mean(some) - joint
+        implied = logsumexp(some, axis=1, b=1 / some.shape[1]) - joint
         measures |= {f"implied_nats_{side}": mean_and_error(implied),
                      f"implied_excess_{side}": mean_and_error(implied + truth)}
     return measures, weights
 
 
-def _log_mean(logs):
-    return np.logaddexp.reduce(logs, axis=1) - np.log(logs.shape[1])
+def effective_sample_size(weights):
+    """Kish's, of log weights along the last axis: 1 to their number."""
+    return 1 / (softmax(weights, axis=-1) ** 2).sum(axis=-1)
 
 
 def colour_correlation(images, masks):

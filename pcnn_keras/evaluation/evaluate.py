@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import softmax
 from scipy.stats import entropy
 
 from pcnn_keras.data.masks import mask_specs
@@ -38,7 +39,13 @@ from pcnn_keras.evaluation.metrics import (
     ratio_and_error,
 )
 from pcnn_keras.inference.inputs import read_inputs
-from pcnn_keras.inference.likelihood import log_probabilities, score, sum_over_hidden, teacher_forced
+from pcnn_keras.inference.likelihood import (
+    log_probabilities,
+    score,
+    sum_over_hidden,
+    teacher_forced,
+    unconditional_logits,
+)
 from pcnn_keras.inference.predict import batches, predict
 from pcnn_keras.inference.sampling import inpaint
 
@@ -56,9 +63,8 @@ def likelihoods(model, images, masks, batch_size=64):
 
 def unconditional(model, images, batch_size=64):
     """log p of each level were nothing visible but what comes before: nats, of the images' shape."""
-    return np.concatenate([
-        ops.convert_to_numpy(log_probabilities(teacher_forced(model, x, np.zeros_like(x[..., :1]))["logits"], x))
-        for x, in batches(batch_size, images)])
+    return np.concatenate([ops.convert_to_numpy(log_probabilities(unconditional_logits(model, x), x))
+                           for x, in batches(batch_size, images)])
 
 
 def evaluate(model, images, reference, classifier=None, num_samples=64, num_drawn=100, progress=None):
@@ -84,7 +90,7 @@ def evaluate(model, images, reference, classifier=None, num_samples=64, num_draw
     specs = mask_specs(config)
     if classifier and len(reference) <= NEIGHBOURS:
         raise InputError(f"Realism needs more than {NEIGHBOURS} validation images. Received: {len(reference)}.")
-    judge = classifier and _Judge(classifier, config, reference)
+    judge = classifier and Judge(classifier, config, reference)
     result = {"images": len(images), "images_drawn": min(num_drawn, len(images)),
               "samples": num_samples, "real": judge(images) if judge else {}, "masks": {}}
     alone = unconditional(model, images)
@@ -143,7 +149,7 @@ def _draws_measures(model, images, masks, truth, joint, judge, num_samples):
         confidence, classes, _ = judge.look(draws.samples.reshape(-1, *images.shape[1:]))
         confidence, classes = (x.reshape(draws.draw.shape) for x in (confidence, classes))
         best_quarter = np.argsort(-draws.log_likelihood, axis=1)[:, : max(1, num_samples // 4)]
-        share = np.exp(weights - np.logaddexp.reduce(weights, axis=1, keepdims=True))
+        share = softmax(weights, axis=1)
         correlations = [rank_correlation(*pair) for pair in zip(draws.log_likelihood, confidence)]
         measures |= {
             "classes": mean_and_error([len(set(row)) for row in classes]),
@@ -157,7 +163,7 @@ def _draws_measures(model, images, masks, truth, joint, judge, num_samples):
     return measures
 
 
-class _Judge:
+class Judge:
     """A classifier, and the features of real images to compare others with."""
 
     def __init__(self, classifier, config, reference):
@@ -171,12 +177,15 @@ class _Judge:
         classes, confidence = likeliest(logits)
         return confidence, classes, features
 
-    def __call__(self, levels):
-        """Realism of images, each of its own origin."""
+    def realism(self, levels):
+        """Confidence and density of images, each `(n,)`, and whether they cover each real one."""
         confidence, _, features = self.look(levels)
-        density, covered = density_and_coverage(self._reference, features, NEIGHBOURS)
-        return {"confidence": mean_and_error(confidence), "density": mean_and_error(density),
-                "coverage": mean_and_error(covered)}
+        density, coverage = density_and_coverage(self._reference, features, NEIGHBOURS)
+        return {"confidence": confidence, "density": density, "coverage": coverage}
+
+    def __call__(self, levels):
+        """Realism on average of images, each of its own origin."""
+        return {name: mean_and_error(values) for name, values in self.realism(levels).items()}
 
 
 def table(result):
@@ -194,4 +203,7 @@ def table(result):
 def _cell(value):
     if value is None:
         return ""
-    return f"{value['mean']:.4g} ± {value['error']:.2g}" if isinstance(value, dict) else f"{value:.3f}"
+    if not isinstance(value, dict):
+        return f"{value:.3f}"
+    return " ± ".join(np.format_float_positional(value[name], digits, fractional=False, trim="-")
+                      for name, digits in (("mean", 4), ("error", 2)))

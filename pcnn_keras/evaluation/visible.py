@@ -19,7 +19,7 @@ from keras import ops
 from pcnn_keras.data.masks import mask_specs, parse_mask
 from pcnn_keras.errors import InputError
 from pcnn_keras.files import replacing
-from pcnn_keras.inference.likelihood import teacher_forced
+from pcnn_keras.inference.likelihood import unconditional_logits
 from pcnn_keras.inference.predict import batches
 from pcnn_keras.inference.sampling import inpaint
 
@@ -50,8 +50,7 @@ def surprise(model, completed, masks):
         float `(n,)`, in standard deviations; 0 where nothing is visible.
     """
     def of_some(completed, masks):
-        logits = teacher_forced(model, completed, np.zeros_like(masks))["logits"]
-        nats = -ops.convert_to_numpy(ops.log_softmax(logits))
+        nats = -ops.convert_to_numpy(ops.log_softmax(unconditional_logits(model, completed)))
         probabilities = np.exp(-nats)
         mean = (probabilities * nats).sum(axis=-1)
         variance = (probabilities * nats**2).sum(axis=-1) - mean**2

@@ -59,9 +59,3 @@ def resample(completions, weights, seeds, num_samples):
     noise = gumbel(np.repeat(seeds, candidates), numbers, tf.constant([beyond])).numpy().reshape(batch, candidates)
     highest = np.argsort(-(weights + noise), axis=1, kind="stable")[:, :num_samples]
     return completions.take(np.sort(highest, axis=1))
-
-
-def effective_sample_size(weights):
-    """Kish's, of log weights along the last axis: 1 to their number."""
-    w = np.exp(weights - weights.max(axis=-1, keepdims=True))
-    return w.sum(axis=-1) ** 2 / (w**2).sum(axis=-1)

@@ -85,6 +85,13 @@ def teacher_forced(model, images, masks, batch_size=64, context=None):
     return {name: join([part[name] for part in parts], config.slices) for name in parts[0]}
 
 
+def unconditional_logits(model, images):
+    """The logits at every pixel of checked arrays with nothing visible but the pixels before: as `teacher_forced`."""
+    nothing = np.zeros_like(images[..., :1])
+    context = context_of(model, images[:1], nothing[:1])  # the same of all of them
+    return teacher_forced(model, images, nothing, context=context)["logits"]
+
+
 def context_of(model, images, masks, k=0):
     """What `networks.condition` says of slice k, from checked arrays; hidden pixels are seen in slices before k."""
     return predict(model.conditioner, inputs_of(images, masks, model.config, k)["conditioning"], 64)

@@ -26,7 +26,7 @@ from pcnn_keras.inference import rows
 from pcnn_keras.inference.completions import Completions
 from pcnn_keras.inference.importance import log_weights, resample
 from pcnn_keras.inference.inputs import read_inputs
-from pcnn_keras.inference.likelihood import context_of, log_likelihood
+from pcnn_keras.inference.likelihood import context_of, nats_of_hidden
 from pcnn_keras.inference.noise import gumbel, pixel_positions
 from pcnn_keras.inference.predict import expect_finite
 from pcnn_keras.network.backend import expect_tensorflow
@@ -187,7 +187,8 @@ def check_seeds(seed, batch):
     seeds = as_array("seed", seed)
     if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (batch,)) or (seeds < 0).any() \
             or (seeds > 2**63 - 1).any():
-        raise InputError("`seed` must be a whole number from 0 to 2^63 - 1, or one for each image.")
+        raise InputError("`seed` must be a whole number from 0 to 2^63 - 1, or one for each image. "
+                         f"Received: {shown(seed)}.")
     return np.broadcast_to(seeds.astype(np.int64), (batch,))
 
 
@@ -220,10 +221,11 @@ def _on_each_device(model):
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     others = [device.name for device in devices[1:] if not device.name.startswith("/job:")]  # of another machine
     if others and model not in _copies:
-        _copies[model] = []
+        copies = []
         for device in others:
             with tf.device(device):
-                _copies[model].append((device, build_model(model.config)))
+                copies.append((device, build_model(model.config)))
+        _copies[model] = copies
     pairs = [(f"/device:{devices[0].device_type}:0", model), *_copies.get(model, [])]
     for _, copy in pairs[1:]:
         copy.set_weights(model.get_weights())
@@ -269,4 +271,4 @@ def _raster(model, occluded, image_of, seeds, completions, temperature, report):
                 part[at] = np.where(open_[:, row, column], rows.gumbel_max(logits, held[at]).numpy(), part[at])
             done += 1
             report(done / hidden.any(axis=0).sum())
-    return levels, log_likelihood(model, levels, masks)
+    return levels, nats_of_hidden(model, levels, masks)

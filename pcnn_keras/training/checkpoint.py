@@ -15,7 +15,7 @@ from pcnn_keras.config import Config
 from pcnn_keras.data.masks import FUNCTION, PARAMETERS, parse_mask
 from pcnn_keras.errors import InputError, reason
 from pcnn_keras.files import CHECKPOINT, replacing
-from pcnn_keras.training.run import expect_finite
+from pcnn_keras.training.run import check_converging
 
 
 class Checkpoint:
@@ -46,7 +46,7 @@ class Checkpoint:
         run = self._run
         arrays = {name: ops.convert_to_numpy(variable) for variable, name in _named(model)}
         for values in arrays.values():
-            expect_finite("a weight", values)
+            check_converging("a weight", values)
         if inside_epoch:
             arrays |= {f"metric/{i:03}": ops.convert_to_numpy(variable)
                        for i, variable in enumerate(model.metrics_variables)}

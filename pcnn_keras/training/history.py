@@ -31,7 +31,7 @@ def read_history(folder):
     """What `write_history` wrote, all of it numbers.
 
     Raises:
-        InputError: if it is not there, or damaged, or has no epoch.
+        InputError: if it is damaged, or has no epoch.
     """
     path = folder / HISTORY
     try:

@@ -26,7 +26,7 @@ class Signals:
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
             self._before = {number: signal.signal(number, self._note)
                             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-                            if signal.getsignal(number) != signal.SIG_IGN}
+                            if signal.getsignal(number) not in (signal.SIG_IGN, None)}  # None: not of Python's
         return self
 
     def __exit__(self, *_):

@@ -13,7 +13,7 @@ class Diverged(ArithmeticError):
     """A loss or a weight is not a finite number."""
 
 
-def expect_finite(what, values):
+def check_converging(what, values):
     """Raises `Diverged` if any of the values, a number or an array, is none: `what` says what they are."""
     if not np.isfinite(values).all():
         raise Diverged(f"{what} is not a finite number")
@@ -60,9 +60,9 @@ class Run(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        expect_finite("the loss", logs["loss"])
+        check_converging("the loss", logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, "step": self.step, "seconds": round(self.seconds, 1),
                              **{name: float(value) for name, value in sorted(logs.items())}})
-        expect_finite("the held-out loss", logs[JUDGED_BY])
+        check_converging("the held-out loss", logs[JUDGED_BY])

@@ -74,14 +74,15 @@ def check_output(output):
     if any(os.path.exists(output / name) for name in ("model.keras", CHECKPOINT)):
         raise InputError(f"{output} holds a model already (use --resume, or another --output).")
     there = [name for name in REPLACED if os.path.exists(output / name)]
-    if there and not _is_begun(output):
+    if there and not is_begun(output):
         raise InputError(f"{output} holds a {there[0]} that is of no run: another --output is needed.")
     existing = _existing(output)
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise InputError(f"{output} cannot be written: {existing} is no folder that can be written to.")
 
 
-def _is_begun(output):
+def is_begun(output):
+    """Whether a folder holds what a run leaves first."""
     with suppress(OSError, ValueError):
         Config.load(output / "config.json")
         return VERSION in json.loads((output / "config.json").read_text(encoding="utf-8"))
@@ -103,7 +104,7 @@ def check_space(output, model):
                          f"and {free / 1e6:.0f} MB are free.")
     checkpoint, most = 3 * 4 * model.count_params() + SMALL_FILES, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if most != resource.RLIM_INFINITY and most < checkpoint:
-        raise InputError(f"{output} cannot hold the run: a file may have {most / 1e6:.2g} MB here (ulimit -f), "
+        raise InputError(f"{output} cannot hold the run: a file may have {most / 1e6:.1f} MB here (ulimit -f), "
                          f"and the run needs one of up to {checkpoint / 1e6:.0f} MB.")
 
 

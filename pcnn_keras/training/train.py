@@ -28,7 +28,7 @@ from pcnn_keras.training.interruptions import Signals, saying_what_is_kept
 from pcnn_keras.training.optimizers import OUTPUTS
 from pcnn_keras.training.pace import Pace
 from pcnn_keras.training.run import Keeping, Run
-from pcnn_keras.training.run_files import RunFiles, check_output, check_space
+from pcnn_keras.training.run_files import RunFiles, check_output, check_space, is_begun
 
 HELD_OUT_IMAGES = 1000
 """By which weights are judged, at most."""
@@ -104,11 +104,11 @@ def train(config: Config, images: Splits, output: Path | str, resume: bool = Fal
         if run.step > total_steps:
             raise InputError(f"{output} holds {run.step} steps already. "
                              f"Received: {config.epochs} epochs of {steps_per_epoch} steps.")
+        held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas)
         if strategy.writes:
-            if resume:
+            if is_begun(output):
                 remove_leftovers(output)
             config.save(output / "config.json")
-        held_out = pipeline.held_out_batches(images.validation[:HELD_OUT_IMAGES], config, strategy.replicas)
         with saying_what_is_kept(run, checkpoint), Signals() as signals:
             keeper = CheckpointKeeper(checkpoint, signals, strategy, keeping.seconds, metrics)
             terminal = os.isatty(1)

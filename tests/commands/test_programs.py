@@ -50,10 +50,11 @@ def test_progress_is_shown_once_a_second_has_passed(monkeypatch, capsys):
         for now[0] in (1.0, 1.1, 12.0):
             progress(now[0] / 20)
     assert capsys.readouterr().out.splitlines() == ["Drawing: 5%", "Drawing: 60%"]
-    with Progress("Drawing", images=60) as progress:
-        for now[0], share in ((13.0, 0), (24.0, 0.5)):
+    with Progress("Drawing", images=3_000) as progress:
+        for now[0], share in ((13.0, 0), (24.0, 0.01), (36.0, 1)):
             progress(share)
-    assert capsys.readouterr().out.splitlines() == ["Drawing: 0%", "Drawing: 50%, 2.5 images a second"]
+    assert capsys.readouterr().out.splitlines() == [
+        "Drawing: 0%", "Drawing: 1%, 2.5 images a second", "Drawing: 100%, 120 images a second"]
 
 
 def run_commands(prefix, tmp_path, *commands):

@@ -152,6 +152,7 @@ def test_listing_is_sorted_and_of_images_only(tmp_path):
                  ".hidden/g.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
+    (tmp_path / "album.jpg").mkdir()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
     assert [path.name for path in list_images(tmp_path, below=True)] == [
         "a.jpg", "b.PNG", "grid.png", "f.png", "e.png"]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from conftest import TINY
 
 import pcnn_keras as pcnn
-from pcnn_keras.data import pipeline
+from pcnn_keras.data import blobs, pipeline
 from pcnn_keras.data.pipeline import examples, held_out_batches, held_out_masks, training_batches
 
 CONFIG = TINY.replace(num_levels=256, batch_size=4, max_num_blobs=1, iter_min=0, iter_max=2, seed=3)
@@ -140,6 +140,14 @@ def test_held_out_masks_are_the_same_in_every_run_and_for_every_count():
     for count in (1, 255, 256, 257):
         other = CONFIG.replace(seed=9, masks=("none",))
         np.testing.assert_array_equal(held_out_masks(count, other), many[:count])
+
+
+def test_held_out_masks_are_drawn_as_many_at_a_time_as_fit(monkeypatch):
+    cells = 4 * 6 * (CONFIG.iter_max + 1) + blobs.CELLS_OF_BLOB * CONFIG.max_num_blobs  # of one mask
+    monkeypatch.setattr(blobs, "MOST_CELLS", 7 * cells)
+    many = held_out_masks(20, CONFIG)
+    assert many.shape == (20, 4, 5, 1) and len(np.unique(many, axis=0)) > 10
+    np.testing.assert_array_equal(held_out_masks(9, CONFIG), many[:9])
 
 
 @pytest.mark.parametrize("count, devices", [(10, 1), (3, 1), (9, 2), (9, 3), (7, 4), (5, 4), (4, 4)])

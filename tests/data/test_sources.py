@@ -239,9 +239,10 @@ def test_a_damaged_set_of_a_known_name_is_no_unknown_one(tmp_path, no_network, p
 
 @pytest.mark.parametrize("dataset, name", [("mnist", "mnist"), ("celeba", "celeb_a")])
 def test_a_set_out_of_reach_is_said_at_once_with_what_to_do(tmp_path, no_network, dataset, name):
-    message = refused(dataset, str(tmp_path))
+    folder = str(tmp_path / "{0}")
+    message = refused(dataset, folder)
     assert no_network and sum(no_network) < 20
-    for part in (name, str(tmp_path), "--data-dir", "TFDS_DATA_DIR", "--dataset digits"):
+    for part in (name, folder, "--data-dir", "TFDS_DATA_DIR", "--dataset digits"):
         assert part in message
 
 

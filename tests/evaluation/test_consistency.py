@@ -3,7 +3,13 @@ import pytest
 from conftest import TINY, enlarge, every_completion
 
 import pcnn_keras as pcnn
-from pcnn_keras.evaluation.consistency import colour_correlation, consistency
+from pcnn_keras.evaluation.consistency import colour_correlation, consistency, effective_sample_size
+
+
+def test_effective_sample_size():
+    assert effective_sample_size(np.zeros(8)) == pytest.approx(8)
+    assert effective_sample_size(np.array([0.0, -1000, -1000])) == pytest.approx(1)
+    np.testing.assert_allclose(effective_sample_size(np.log([[1.0, 1, 2], [3, 3, 3]])), [16 / 6, 3])
 
 
 def test_a_model_whose_conditionals_are_its_joints_is_consistent():

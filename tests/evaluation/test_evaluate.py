@@ -94,6 +94,13 @@ def test_likelihoods_of_the_parts(tiny):
         np.testing.assert_allclose(found[name], score(logits, images, masks), rtol=1e-4)
 
 
+def test_the_table_has_large_figures_in_full():
+    measures = {"nats": {"mean": 16281.7, "error": 162.1}, "share": {"mean": 0.012343, "error": np.nan}, "hidden": 0.5,
+                "rank_histogram": [1]}
+    rows = table({"real": {}, "masks": {"none": measures}}).splitlines()
+    assert [row.split(maxsplit=1)[1] for row in rows[1:4]] == ["16280 ± 160", "0.01234 ± nan", "0.500"]
+
+
 @pytest.mark.parametrize("with_classifier, channels", [(True, 1), (False, 1), (False, 3)])
 def test_every_figure_is_there_with_its_error(with_classifier, channels):
     config = TINY.replace(height=8, width=8, channels=channels, num_levels=4 if with_classifier else 2)

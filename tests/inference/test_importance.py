@@ -7,7 +7,7 @@ from scipy.stats import chisquare
 
 import pcnn_keras as pcnn
 from pcnn_keras.inference import importance
-from pcnn_keras.inference.importance import effective_sample_size, log_weights, resample
+from pcnn_keras.inference.importance import log_weights, resample
 from pcnn_keras.inference.noise import gumbel
 
 
@@ -68,12 +68,6 @@ def test_candidates_are_at_least_the_samples(tiny, candidates):
 def test_candidates_go_with_temperature_1_alone(tiny):
     with pytest.raises(pcnn.InputError, match="temperature 0.5"):
         pcnn.inpaint(tiny, np.zeros((4, 5, 1), int), np.zeros((4, 5, 1), int), 4, 0.5, candidates=8)
-
-
-def test_effective_sample_size():
-    assert effective_sample_size(np.zeros(8)) == pytest.approx(8)
-    assert effective_sample_size(np.array([0.0, -1000, -1000])) == pytest.approx(1)
-    np.testing.assert_allclose(effective_sample_size(np.log([[1.0, 1, 2], [3, 3, 3]])), [16 / 6, 3])
 
 
 def test_what_chooses_is_the_noise_of_no_pixel(tiny, monkeypatch):

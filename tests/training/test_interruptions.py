@@ -140,7 +140,10 @@ def files_of_at_most(size):
 
 
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_there(tmp_path):
+    SMALLER.save(tmp_path / "config.json")
+    (tmp_path / ".checkpoint.tmp1.npz").touch()  # of a run that was killed in its first checkpoint
     stop(SMALLER, IMAGES, tmp_path, callbacks=signalling(2))
+    assert not list(tmp_path.glob(".*tmp*"))
     kept = (tmp_path / CHECKPOINT).read_bytes()
     before = sorted(path.name for path in tmp_path.iterdir())
     with ExitStack() as filling:  # after it has been foreseen that there is room
@@ -201,6 +204,14 @@ def test_a_signal_that_is_ignored_stays_so():
         assert not signals.came and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_whose_handler_is_not_python_s_stays_so(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(signal, "getsignal", lambda number: None)
+        patched.setattr(signal, "signal", None)  # it could not be set back
+        with Signals():
+            pass
 
 
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
