@@ -205,5 +205,5 @@ def _cell(value):
         return ""
     if not isinstance(value, dict):
         return f"{value:.3f}"
-    return " ± ".join(np.format_float_positional(value[name], digits, fractional=False, trim="-")
-                      for name, digits in (("mean", 4), ("error", 2)))
+    mean, error = (float(f"{value[name]:.{digits}g}") for name, digits in (("mean", 4), ("error", 2)))
+    return f"{mean:g} ± {error:g}"
