@@ -327,7 +327,7 @@ MEASURED: dict[str, Any] = {
 
 PRESETS = {
     "mnist": Config(
-        epochs=8, schedule_peak=8.0, **MEASURED,
+        epochs=8, schedule_peak=2.0, **MEASURED,
         masks=("blobs", "blobs", "blobs", "blobs", "random:0.15", "bottom:7", "left:14", "none"),
     ),
     "celeba": Config(
