@@ -55,7 +55,7 @@ def parts():
     pcnn.inpaint(model, examples, "bottom:7", 8)
     yield "... of which drawing", lap()
     surprise(model, drawn.samples[:, 0], pcnn.parse_mask("bottom:7", 28, 28)(0)[None].repeat(len(examples), 0))
-    yield "one pass of the whole model, for the warning about given pictures", lap()
+    yield "one pass of the prior, for the warning about given pictures", lap()
     classify(find_classifier(MNIST, model.config), drawn.samples, model.config.num_levels)
     yield "the classifier", lap()
     import pcnn_keras.plots  # noqa: F401

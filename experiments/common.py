@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import MNIST, Program, in_turn, machine  # noqa: E402
 
-__all__ = ["MNIST", "Program", "in_turn", "machine", "settings", "train_steps"]
+__all__ = ["MNIST", "Program", "in_turn", "log_of", "machine", "settings", "train_steps"]
 
 
 def settings(text):
@@ -19,6 +21,11 @@ def settings(text):
     if unknown := {pair[0] for pair in pairs if len(pair) < 2 or pair[0] not in kinds}:
         raise SystemExit(f"no settings NAME=VALUE: {', '.join(sorted(unknown))}")
     return {name: tuple(value.split(";")) if kinds[name] is tuple else kinds[name](value) for name, value in pairs}
+
+
+def log_of(probabilities, images):
+    """log p of each level of images, nats: 0 at visible pixels, whose probabilities are certain."""
+    return np.log(np.take_along_axis(probabilities, images[..., None], axis=-1))[..., 0]
 
 
 def train_steps(model, levels, steps, callbacks=(), **options):

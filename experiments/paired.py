@@ -11,18 +11,13 @@ one of them does not.
 from pathlib import Path
 
 import numpy as np
-from common import Program, machine
+from common import Program, log_of, machine
 
 import pcnn_keras as pcnn
 from pcnn_keras.data.masks import mask_specs
 
 AT_A_TIME = 50
 """Images: the probabilities of all levels of more of them fill gigabytes."""
-
-
-def nats(probabilities, images):
-    """Negative log-likelihoods `(n,)`; visible pixels are certain."""
-    return -np.log(np.take_along_axis(probabilities, images[..., None], axis=-1)).sum(axis=(1, 2, 3, 4))
 
 
 def main():
@@ -34,6 +29,7 @@ def main():
 
     from pcnn_keras.data.sources import load_model_images
     from pcnn_keras.evaluation.metrics import mean_and_error
+    from pcnn_keras.inference.inputs import read_inputs
     from pcnn_keras.inference.predict import batches
 
     models = [pcnn.load(folder) for folder in flags.models]
@@ -42,12 +38,11 @@ def main():
     print(machine())
     print("| mask | before | after | fewer | together, fewer than after |\n| --- | --- | --- | --- | --- |")
     for name, spec in mask_specs(config).items():
-        mask = pcnn.parse_mask(spec, config.height, config.width)
-        masks = np.stack([mask(i) for i in range(len(images))])
-        found = []
+        masks, found = read_inputs(config, images, spec)[1], []
         for some, under in batches(AT_A_TIME, images, masks):
             each = [pcnn.pixel_probabilities(model, some, under) for model in models]
-            found.append([nats(probabilities, some) for probabilities in (*each, np.mean(each, axis=0))])
+            found.append([-log_of(probabilities, some).sum(axis=(1, 2, 3))
+                          for probabilities in (*each, np.mean(each, axis=0))])
         before, after, together = np.concatenate(found, axis=1)
         fewer = [mean_and_error(difference) for difference in (before - after, after - together)]
         print(f"| {name} | {before.mean():.2f} | {after.mean():.2f} |"

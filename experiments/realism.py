@@ -18,7 +18,7 @@ Both are means over images with standard errors.
 """
 
 import numpy as np
-from common import MNIST, Program, machine
+from common import MNIST, Program, log_of, machine
 from scipy.special import entr
 
 import pcnn_keras as pcnn
@@ -34,9 +34,8 @@ def scores(model, draws, masks):
     count, num_samples, *size = draws.samples.shape
     images = draws.samples.reshape(-1, *size)
     probabilities = pcnn.pixel_probabilities(model, images, masks.repeat(num_samples, axis=0))
-    # Both are 0 at visible pixels, whose probabilities are certain.
-    nats = np.log(np.take_along_axis(probabilities, images[..., None], axis=-1)).sum(axis=(-1, -2))
-    surprise = nats + entr(probabilities).sum(axis=(-1, -2))
+    nats = log_of(probabilities, images).sum(axis=-1)
+    surprise = nats + entr(probabilities).sum(axis=(-1, -2))  # of what is certain 0, too
     weights = log_weights(model, draws)
 
     def worst(values):
@@ -69,6 +68,7 @@ def main():
     from pcnn_keras.evaluation.classifier import find_classifier
     from pcnn_keras.evaluation.evaluate import Judge
     from pcnn_keras.evaluation.metrics import rank_correlation
+    from pcnn_keras.inference.inputs import read_inputs
 
     folder = find_model(flags.model)
     model = pcnn.load(folder)
@@ -81,7 +81,7 @@ def main():
     print(machine(), flush=True)
     tables = {"confidence": {}, "density": {}}
     for spec in (config.blobs, config.bottom):
-        masks = np.stack([pcnn.parse_mask(spec, config.height, config.width)(i) for i in range(len(images))])
+        masks = read_inputs(config, images, spec)[1]
         draws = pcnn.inpaint(model, images, masks, flags.num_samples, seed=np.arange(len(images)))
         judged, found = judge.realism(draws.samples.reshape(-1, *images.shape[1:])), scores(model, draws, masks)
         for name, rows in tables.items():
